@@ -1,0 +1,30 @@
+"""What was measured of a training, in named sections. Rules are pure functions of the sections they declare."""
+
+from typing import Literal
+
+from trainwell.core.records.data import DataRecord
+from trainwell.core.records.evidence import InitialLoss, LearningCurves, Look, LrSweep, SmallSample
+from trainwell.core.records.record import record
+
+Section = Literal["data", "look", "initial_loss", "small_sample", "lr_sweep", "curves"]
+
+
+@record
+class Observation:
+    """The sections that were filled; None where nothing was measured.
+
+    Attributes:
+        data: the data as read.
+        look: the simple models on the same split.
+        initial_loss: the untouched network on one batch: its loss against expectation, its layers.
+        small_sample: the network made to learn a few batches by heart.
+        lr_sweep: the loss against the learning rate.
+        curves: a training to its end.
+    """
+
+    data: DataRecord | None = None
+    look: Look | None = None
+    initial_loss: InitialLoss | None = None
+    small_sample: SmallSample | None = None
+    lr_sweep: LrSweep | None = None
+    curves: LearningCurves | None = None

@@ -1,0 +1,174 @@
+"""What stands in a prepared folder besides its targets: inputs, their encoder and the parts they fall into."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trainwell.core.errors import DataError, TargetError
+from trainwell.core.protocols import Progress
+from trainwell.core.records.data import ColumnRecord, LeftOut
+from trainwell.core.seeds import generator
+from trainwell.data import columns as cells
+from trainwell.data.duplicates import are_copies, groups_of_pictures, groups_of_rows
+from trainwell.data.encoders import Encoder
+from trainwell.data.fitting import fit_table
+from trainwell.data.image_store import store
+from trainwell.data.kinds import distinct_in, kind_of, missing_in
+from trainwell.data.raw import PARTS, PictureFiles, Pixels, Raw, shown
+from trainwell.data.splits import draw_parts, strata_of_quantities
+from trainwell.data.storage import ArrayWriter
+from trainwell.data.targets import Targets, check_counts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assembled:
+    """What was written to `inputs.npy`, and what is known of it.
+
+    Attributes:
+        encoder: how it came there.
+        parts: index into PARTS of each sample written.
+        kept: which of the samples read it is.
+        chosen: which of the encoded targets is its.
+        duplicates: samples that repeat another.
+        columns: of a table.
+        left_out: what could not be decoded.
+        warnings: sentences for the report.
+    """
+
+    encoder: Encoder
+    parts: NDArray[np.int8]
+    kept: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    duplicates: int
+    columns: tuple[ColumnRecord, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def _split(
+    targets: Targets, chosen: NDArray[np.int64], groups: NDArray[np.int64], given: NDArray[np.int8], seed: int
+) -> tuple[NDArray[np.int8], int, tuple[str, ...]]:
+    values = targets.values[chosen]
+    strata = values if targets.task == "classification" else strata_of_quantities(values)
+    duplicates = len(groups) - len(np.unique(groups))
+    warnings: list[str] = []
+    if duplicates and not are_copies(groups):
+        warnings.append(
+            f"Only {len(np.unique(groups)):,} of {len(groups):,} samples differ: repeats are taken for what the data "
+            "is like, and stand on both sides of the split."
+        )
+        groups = np.arange(len(groups))
+    classes = len(targets.names) if targets.task == "classification" else 1
+    parts = draw_parts(strata, groups, given=given, classes=classes, generator=generator(seed, "split"))
+    empty = [part for i, part in enumerate(PARTS) if not (parts == i).any()]
+    if empty:
+        raise DataError(
+            f"Each part needs samples, but nothing is left for {empty[0]}: only {len(np.unique(groups)):,} samples "
+            "differ. Add samples that differ."
+        )
+    shared = np.intersect1d(groups[parts == 0], groups[parts != 0])
+    if len(shared):
+        count = int(np.isin(groups[parts != 0], shared).sum())
+        warnings.append(f"{count:,} samples of the validation or test part given repeat one of the training part.")
+    if targets.task == "classification":
+        unseen = np.setdiff1d(values[parts != 0], values[parts == 0])
+        if len(unseen):
+            raise TargetError(
+                f'Every class must be in the training part, but "{targets.names[int(unseen[0])]}" is in another only. '
+                "Add samples of it or take it out."
+            )
+    return parts, duplicates, tuple(warnings)
+
+
+def assemble_table(folder: Path, raw: Raw, frame: pl.DataFrame, targets: Targets, *, seed: int) -> Assembled:
+    """A table as `inputs.npy`.
+
+    Args:
+        folder: where it is written.
+        raw: the data as found.
+        frame: its inputs.
+        targets: encoded.
+        seed: of the split.
+    Raises:
+        DataError: no column is left to learn from, or too few rows differ.
+    """
+    kept = targets.kept
+    frame = frame[kept]
+    found = {column.name: kind_of(column) for column in frame.iter_columns()}
+    kinds = tuple(column for column, _ in found.values() if column is not None)
+    if not kinds:
+        raise DataError("A table needs a column to learn from, but all are empty, constant or identifiers.")
+    groups = groups_of_rows(frame, kinds)
+    chosen = np.arange(len(kept))
+    parts, duplicates, warnings = _split(targets, chosen, groups, raw.parts[kept], seed)
+    encoder, constant = fit_table(frame[np.flatnonzero(parts == 0)], kinds)
+    with ArrayWriter(folder / "inputs.npy", shape=encoder.layout.shape, dtype=np.float32) as writer:
+        for start in range(0, frame.height, 100_000):
+            writer.append(encoder.encode_rows(frame[start : start + 100_000]))
+    records = tuple(
+        ColumnRecord(
+            name=shown(name),
+            kind="left out" if column is None or name in constant else column.kind,
+            missing=missing_in(frame[name]),
+            distinct=distinct_in(frame[name]),
+            why=constant.get(name, why),
+        )
+        for name, (column, why) in found.items()
+    )
+    infinite = [name for name, (column, _) in found.items() if column is not None and cells.infinite(frame[name])]
+    if infinite:
+        warnings += (f"Infinite values count as missing, in {', '.join(shown(name) for name in infinite[:5])}.",)
+    return Assembled(
+        encoder=encoder,
+        parts=parts,
+        kept=kept,
+        chosen=chosen,
+        duplicates=duplicates,
+        columns=records,
+        warnings=warnings,
+    )
+
+
+def assemble_pictures(
+    folder: Path,
+    raw: Raw,
+    inputs: Pixels | PictureFiles,
+    targets: Targets,
+    *,
+    seed: int,
+    max_side: int | None,
+    progress: Progress,
+) -> Assembled:
+    """Pictures as `inputs.npy`.
+
+    Args:
+        folder: where it is written.
+        raw: the data as found.
+        inputs: its pictures.
+        targets: encoded.
+        seed: of the split.
+        max_side: longest side in pixels, or None for the default.
+        progress: is told how many are decoded.
+    Raises:
+        DataError: too many pictures cannot be read, or too few differ.
+    """
+    file = folder / "inputs.npy"
+    stored = store(file, inputs, wanted=targets.kept, names=raw.names, max_side=max_side, progress=progress)
+    chosen = stored.kept
+    if targets.task == "classification":
+        check_counts(np.bincount(targets.values[chosen], minlength=len(targets.names)), targets.names)
+    groups = groups_of_pictures(np.load(file, mmap_mode="r", allow_pickle=False))
+    kept = targets.kept[chosen]
+    parts, duplicates, warnings = _split(targets, chosen, groups, raw.parts[kept], seed)
+    return Assembled(
+        encoder=stored.encoder,
+        parts=parts,
+        kept=kept,
+        chosen=chosen,
+        duplicates=duplicates,
+        left_out=stored.left_out,
+        warnings=warnings,
+    )

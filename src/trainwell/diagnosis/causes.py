@@ -1,0 +1,70 @@
+"""One fault, one headline: which finding follows from which."""
+
+import dataclasses
+from collections.abc import Iterable
+
+from trainwell.core.records.finding import Finding, Severity
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+def root_causes_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings with the roots first; what follows from another finding becomes info and says from which.
+
+    Args:
+        findings: in any order.
+    Returns:
+        The same findings: roots by severity and then by family, consequences after them.
+    """
+    given = tuple(findings)
+    # An info is a convention, not a proven cause: nothing is explained by it.
+    roots = {finding.code for finding in given if finding.severity != "info"}
+    sorted_ = [_as_consequence(finding, roots) for finding in given]
+    return tuple(sorted(sorted_, key=lambda finding: (SEVERITIES.index(finding.severity), _rank(finding.code))))
+
+
+def follows_from(code: str, present: Iterable[str]) -> str | None:
+    """The code among those present that a finding follows from; None for a root.
+
+    Example:
+        >>> follows_from("REG001", ["DAT009", "REG001"])
+        'DAT009'
+    """
+    there = set(present)
+    return next((cause for cause in FOLLOWS_FROM.get(code, ()) if cause in there), None)
+
+
+def _as_consequence(finding: Finding, roots: set[str]) -> Finding:
+    cause = follows_from(finding.code, roots)
+    if cause is None or finding.severity == "info":
+        return finding
+    return dataclasses.replace(finding, severity="info", cause=f"Follows from {cause}. {finding.cause}".strip())
+
+
+def _rank(code: str) -> tuple[int, str]:
+    return (FAMILIES.index(code[:3]), code)
+
+
+FAMILIES = ("DAT", "INI", "ACT", "OPT", "REG", "SCH")
+"""In the order in which a fault of one shows as symptoms of the next."""
+
+_BAD_START = ("INI001", "INI002", "INI003", "ACT001", "ACT002", "INI004")
+_BAD_STEPS = ("OPT014", "OPT001", "OPT002", "OPT013")
+
+FOLLOWS_FROM: dict[str, tuple[str, ...]] = {
+    "INI004": ("DAT001", "OPT014", "INI003", "ACT001"),
+    "ACT001": ("INI003",),
+    "ACT002": ("INI001",),
+    "OPT001": ("DAT001", "INI003", "OPT002"),
+    "OPT004": ("INI001", "INI002", "ACT001"),
+    "OPT005": ("INI003", "ACT001"),
+    "OPT010": ("DAT001", "INI001", "INI002", "INI003", "ACT001", "ACT002", "OPT014"),
+    "OPT013": ("OPT001", "OPT002"),
+    "OPT014": ("DAT001", "INI003", "OPT002"),
+    "REG001": ("DAT009", *_BAD_START, *_BAD_STEPS),
+    "REG002": ("DAT001", *_BAD_START, *_BAD_STEPS, "OPT003", "SCH002", "SCH004"),
+    "SCH001": ("OPT001", "OPT002", "OPT013"),
+    "SCH003": (*_BAD_START, "OPT003", "SCH004"),
+    "SCH004": _BAD_START,
+}
+"""Consequence -> causes, the deepest first (DESIGN: a consequence is never a headline)."""

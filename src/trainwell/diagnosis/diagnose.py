@@ -1,0 +1,72 @@
+"""Every rule on one observation."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from trainwell.core.errors import SettingError, suggestion
+from trainwell.core.records.finding import Finding
+from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.causes import root_causes_first
+from trainwell.diagnosis.rules.table import RULES
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A rule that could not speak, and why."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the rules say.
+
+    Attributes:
+        findings: root causes first, within them the severest first.
+        not_run: rules whose sections were not measured.
+    """
+
+    findings: tuple[Finding, ...]
+    not_run: tuple[NotRun, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing above info was found."""
+        return all(finding.severity == "info" for finding in self.findings)
+
+    @property
+    def headline(self) -> Finding | None:
+        """The first finding above info."""
+        return next((finding for finding in self.findings if finding.severity != "info"), None)
+
+
+def diagnose(observation: Observation, *, select: Collection[str] | None = None) -> Diagnosis:
+    """Ask every rule whose sections were measured.
+
+    Args:
+        observation: what was measured.
+        select: codes of the rules to ask; None for all.
+    Returns:
+        Findings in order, and the rules that could not speak.
+    Raises:
+        SettingError: `select` names a rule that does not exist.
+    Example:
+        >>> diagnose(Observation()).findings
+        ()
+    """
+    asked = tuple(RULES) if select is None else tuple(select)
+    unknown = [code for code in asked if code not in RULES]
+    if unknown:
+        raise SettingError(
+            f"`select` takes codes of rules, but got {', '.join(unknown)}. {suggestion(unknown[0], RULES)}"
+        )
+    findings: list[Finding] = []
+    not_run: list[NotRun] = []
+    for code in asked:
+        missing = RULES[code].missing(observation)
+        if missing:
+            not_run.append(NotRun(code, f"not measured: {', '.join(section.replace('_', ' ') for section in missing)}"))
+        else:
+            findings.extend(RULES[code](observation))
+    return Diagnosis(root_causes_first(findings), tuple(not_run))

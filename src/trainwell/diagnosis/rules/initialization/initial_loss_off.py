@@ -1,0 +1,97 @@
+"""What it sees: the loss of the untouched network lies above what an output of zero would cost, or below the floor of
+chance.
+
+Why it hurts: the first steps only unlearn what the initialization claims to know (the hockey stick at the start of
+the curve); where the loss starts below chance, the network has seen the answers or the loss is not the one that was
+meant.
+
+Evidence: the user's own loss at constant output zero (log C, log 2, the mean of squared targets) is the
+expectation, the loss of the best constant output (the entropy of the class shares, the target's variance) the floor
+of chance; the start passes between the two. Outputs of variance s² explain about s²/2 of the excess of a cross-
+entropy, and s² of the excess of a squared error. The excess is compared with the expectation itself and with the
+standard error of the measurement.
+
+Remedy: initialize the output layer with standard deviation 1/sqrt(fan_in) or smaller. Safe: it changes nothing but
+the start, and a smaller output layer only brings the start nearer to the expectation.
+
+References: notes, Choosing Hyperparameters, step 1; Karpathy 2019, A Recipe for Training Neural Networks ("verify
+loss @ init"); Zhang et al. 2019, Fixup Initialization (zero output layer).
+"""
+
+import math
+
+from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.rule import Rule
+from trainwell.diagnosis.wording import number
+
+TOLERANCE = 1.0
+"""Excess over the expectation, as a share of it. Measured on digits (two hidden layers, best of three rates):
+outputs with a standard deviation of 2 start at 3.7 in place of 2.3 and cost nothing; from 3.6 (loss 5.5, an
+excess of 1.4) on the validation loss is worse, at 6.6 more than twice as high."""
+
+EXPLAINED = 0.5
+"""Share of the excess that the outputs' spread must account for to be named as its cause."""
+
+ERRORS = 3.0
+"""Standard errors of the measured loss."""
+
+
+def find(observation: Observation) -> tuple[Finding, ...]:
+    """Compare the start with zero output and with the best constant."""
+    seen = observation.initial_loss
+    if seen is None or not math.isfinite(seen.measured):
+        return ()
+    excess = seen.measured - seen.zero_output
+    missing = seen.best_constant - seen.measured
+    numbers = {
+        "measured": seen.measured,
+        "zero_output": seen.zero_output,
+        "best_constant": seen.best_constant,
+        "logit_std": seen.logit_std,
+    }
+    noise = ERRORS * seen.standard_error
+    if excess > max(TOLERANCE * abs(seen.zero_output), noise):
+        regression = observation.data is not None and observation.data.task == "regression"
+        explained = seen.logit_std**2 * (1.0 if regression else 0.5)
+        spread = explained >= EXPLAINED * excess
+        cause = (
+            f"The outputs are spread with standard deviation {number(seen.logit_std)}, where 0 was expected; "
+            "that is enough to explain it."
+            if spread
+            else f"The outputs' spread (standard deviation {number(seen.logit_std)}) explains only about "
+            f"{number(explained)} of it: look at the loss and at the targets."
+        )
+        remedies = (
+            Remedy(text="Initialize the output layer with zeros, or with a standard deviation below 1/sqrt(fan_in)."),
+            Remedy(
+                text="Initialize all layers for their activation (Kaiming's for ReLU).",
+                change={"initialization.scheme": "kaiming"},
+            ),
+        )
+        message = (
+            f"The untouched network's loss is {number(seen.measured)}, but a network that knows nothing "
+            f"starts at {number(seen.zero_output)}."
+        )
+        evidence = numbers | {"excess": excess, "explained": explained}
+        return (RULE.finding("warning", message, evidence=evidence, cause=cause, remedies=remedies),)
+    if missing > max(TOLERANCE * abs(seen.best_constant), noise):
+        message = (
+            f"The untouched network's loss is {number(seen.measured)}, below the {number(seen.best_constant)} that the "
+            "best constant answer reaches: it knows something before it was trained."
+        )
+        cause = (
+            "The weights were trained before, the input holds the target, or the loss is not the one that was meant."
+        )
+        return (RULE.finding("info", message, evidence=numbers | {"excess": -missing}, cause=cause),)
+    return ()
+
+
+RULE = Rule(
+    code="INI004",
+    name="initial-loss-off",
+    needs=("initial_loss",),
+    reads=("data",),
+    find=find,
+    page=__doc__ or "",
+)

@@ -1,0 +1,85 @@
+"""What it sees: a sweep of the learning rate whose loss never falls and rises or becomes NaN; or a training whose peak
+rate lies above the rates at which the sweep's loss falls, and whose loss is noisy, rises or is lost.
+
+Why it hurts: each step overshoots the valley that it aims at; the loss stays high, oscillates, or is gone.
+
+Evidence: the sweep's loss against the rate, and the interval in which it falls. A training's rate above the
+interval says nothing alone (warm-up, norms and adaptive steps carry a training further than a sweep): its own loss
+must show the harm.
+
+Remedy: lower the rate, or widen the sweep downward. Safe.
+
+References: notes, Choosing Hyperparameters, step 3; Smith 2017, Cyclical Learning Rates for Training Neural
+Networks, section 3.3 (the range test).
+"""
+
+import math
+
+from trainwell.core.records.evidence import LearningCurves, LrSweep
+from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.measures import blows_up, drop, trace
+from trainwell.diagnosis.rule import Rule
+from trainwell.diagnosis.wording import number
+
+NOISY = 0.25
+"""A training loss whose jitter exceeds this share of all that it came down does more jumping than learning."""
+
+NARROW = 0.1
+"""Factor of the next rates: a decade."""
+
+
+def find(observation: Observation) -> tuple[Finding, ...]:
+    """Read the sweep; then the training's rate against it."""
+    sweep = observation.lr_sweep
+    if sweep is None:
+        return ()
+    return _sweep(sweep) or _training(sweep, observation.curves)
+
+
+def _sweep(sweep: LrSweep) -> tuple[Finding, ...]:
+    if sweep.usable or not sweep.curve.x or not (blows_up(sweep.curve) or blows_up(sweep.smoothed)):
+        return ()
+    lowest, highest = min(sweep.curve.x), max(sweep.curve.x)
+    message = (
+        f"Between learning rates {number(lowest)} and {number(highest)} the loss never falls, "
+        "and at the upper end it blows up: even the lowest rate tried may be too high."
+    )
+    return (_finding(message, {"lowest": lowest, "highest": highest}, "The rates tried begin too high."),)
+
+
+def _training(sweep: LrSweep, curves: LearningCurves | None) -> tuple[Finding, ...]:
+    rates = [] if curves is None else [rate for rate in curves.lr.y if math.isfinite(rate)]
+    if curves is None or not sweep.usable or not rates or max(rates) <= sweep.interval[1]:
+        return ()
+    seen = trace(curves.train_loss)
+    start = curves.start if math.isfinite(curves.start) else (seen.y[0] if seen.y else math.nan)
+    if seen.lost:
+        harm = "became NaN or infinite"
+    elif seen.y and seen.level > start + 3 * seen.noise:
+        harm = "ended above its start"
+    elif seen.noise > NOISY * drop(seen, start=curves.start):
+        harm = f"jumps by {number(seen.noise)} from epoch to epoch"
+    else:
+        return ()
+    peak, high = max(rates), sweep.interval[1]
+    message = (
+        f"The training ran at learning rate {number(peak)}, above the {number(high)} at which the loss stops falling, "
+        f"and its loss {harm}."
+    )
+    return (_finding(message, {"lr": peak, "interval_high": high}, "The learning rate is too high."),)
+
+
+def _finding(message: str, numbers: dict[str, float], cause: str) -> Finding:
+    remedy = Remedy(text="Lower the learning rate tenfold.", change={"optimization.lr*": NARROW})
+    return RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,))
+
+
+RULE = Rule(
+    code="OPT002",
+    name="learning-rate-too-high",
+    needs=("lr_sweep",),
+    reads=("curves",),
+    find=find,
+    page=__doc__ or "",
+)

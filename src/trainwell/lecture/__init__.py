@@ -1,0 +1,1 @@
+"""The notes made live: their pictures redrawn, their claims measured."""

@@ -1,0 +1,1 @@
+"""One experiment a file, on a copy of a Setup: each fills one section of the Observation."""

@@ -1,0 +1,136 @@
+"""Step 3: the learning rate that makes the loss go down."""
+
+import copy
+import math
+from collections.abc import Sequence
+
+from trainwell.core.records.curve import Curve
+from trainwell.core.records.evidence import LrSweep
+from trainwell.schedules import Constant
+from trainwell.training.loop import train
+from trainwell.training.setup import Setup
+
+SMOOTHING = 0.9
+"""Weight of the past in the exponential average of the noisy batch losses."""
+BLOWN_UP = 4.0
+"""The sweep stops where the smoothed loss is this many times its smallest (Smith 2017, fastai's lr_find)."""
+SIGNIFICANT = 0.1
+"""A fall counts where the smoothed loss loses at least this share of its start, or of its distance to chance."""
+BELOW_MINIMUM = 3.0
+"""The rate chosen lies this factor under the one with the smallest loss: there the loss still falls and has room."""
+
+
+def lr_sweep(setup: Setup, *, low: float, high: float, steps: int) -> LrSweep:
+    r"""Raise the rate geometrically from batch to batch, and read where the loss falls.
+
+    .. math:: \eta_s = \eta_\text{low} \, (\eta_\text{high} / \eta_\text{low})^{s / (n - 1)}
+
+    Args:
+        setup: left as it is; a copy is trained.
+        low: first rate, > 0.
+        high: last rate, > low.
+        steps: n, optimizer steps, >= 2.
+    Returns:
+        The section `lr_sweep`, not yet confirmed.
+    Source: notes, Choosing Hyperparameters, step 3; Smith 2017 (cyclical learning rates), section 3.3.
+    """
+    model = copy.deepcopy(setup.model)
+    ratio = (high / low) ** (1.0 / (steps - 1))
+    rates: list[float] = []
+    losses: list[float] = []
+    smoothed: list[float] = []
+    average = 0.0
+    for record in train(
+        model,
+        setup.batches(),
+        loss=setup.loss,
+        optimizer=setup.optimizer(model),
+        schedule=lambda step: low * ratio**step,
+        until_step=steps,
+        seed=setup.seed,
+        precision=setup.precision,
+        device=setup.device,
+    ):
+        value = record.loss.item()
+        rates.append(record.lr)
+        losses.append(value)
+        average = SMOOTHING * average + (1 - SMOOTHING) * value
+        smoothed.append(average / (1 - SMOOTHING**record.step))
+        if not math.isfinite(value) or (record.step > 10 and smoothed[-1] > BLOWN_UP * min(smoothed)):
+            break
+    chosen, interval, usable = read_sweep(rates, smoothed)
+    return LrSweep(
+        curve=Curve(name="batch loss", x=tuple(rates), y=tuple(losses), x_label="learning rate"),
+        smoothed=Curve(name="smoothed", x=tuple(rates), y=tuple(smoothed), x_label="learning rate"),
+        lr=chosen,
+        interval=interval,
+        usable=usable,
+    )
+
+
+def read_sweep(rates: Sequence[float], smoothed: Sequence[float]) -> tuple[float, tuple[float, float], bool]:
+    """The rate to train at, the interval in which the loss falls, and whether it falls at all.
+
+    Args:
+        rates: learning rates, rising.
+        smoothed: loss at each.
+    Returns:
+        A rate `BELOW_MINIMUM` under the one with the smallest loss, the rates between which the loss goes from a
+        tenth to all of its fall, and whether the fall is significant.
+    """
+    finite = [value for value in smoothed if math.isfinite(value)]
+    if len(finite) < 2:
+        return rates[0], (rates[0], rates[0]), False
+    begin = finite[0]
+    least = min(range(len(finite)), key=lambda i: finite[i])
+    fall = begin - finite[least]
+    usable = fall > SIGNIFICANT * abs(begin)
+    first = next(i for i in range(least + 1) if begin - finite[i] >= 0.1 * fall)
+    chosen = max(rates[least] / BELOW_MINIMUM, rates[first])
+    return chosen, (rates[first], rates[least]), usable
+
+
+def confirm(setup: Setup, sweep: LrSweep, *, lrs: Sequence[float], steps: int) -> LrSweep:
+    """Train shortly at several rates and keep the one after which the loss is lowest.
+
+    Args:
+        setup: left as it is.
+        sweep: what the sweep said.
+        lrs: rates to try, > 0.
+        steps: optimizer steps for each; the notes say about 100.
+    Returns:
+        The sweep with its confirmations and the rate they chose.
+    """
+    curves = []
+    ends = []
+    for lr in lrs:
+        model = copy.deepcopy(setup.model)
+        losses = [
+            record.loss.item()
+            for record in train(
+                model,
+                setup.batches(),
+                loss=setup.loss,
+                optimizer=setup.optimizer(model),
+                schedule=Constant(peak_lr=lr, warmup_steps=min(10, steps - 1)),
+                until_step=steps,
+                seed=setup.seed,
+                precision=setup.precision,
+                device=setup.device,
+            )
+        ]
+        tail = losses[-max(len(losses) // 5, 1) :]
+        end = sum(tail) / len(tail)
+        ends.append(end if math.isfinite(end) else math.inf)
+        curves.append(Curve(name=f"lr {lr:.2g}", x=tuple(float(i + 1) for i in range(len(losses))), y=tuple(losses)))
+    best = min(range(len(lrs)), key=lambda i: ends[i])
+    begin = sweep.smoothed.y[0]
+    falls = math.isfinite(ends[best]) and begin - ends[best] > SIGNIFICANT * abs(begin)
+    return LrSweep(
+        curve=sweep.curve,
+        smoothed=sweep.smoothed,
+        lr=lrs[best],
+        interval=sweep.interval,
+        usable=falls,
+        confirmations=tuple(curves),
+    )

@@ -1,0 +1,1 @@
+"""The seven steps, a file each, and what joins them."""

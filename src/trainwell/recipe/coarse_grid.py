@@ -1,0 +1,96 @@
+"""Step 4: a coarse grid of learning rate and weight decay, a few epochs each."""
+
+import math
+from dataclasses import replace
+
+from trainwell.core.records.evidence import Evidence
+from trainwell.core.records.hyperparameters import Hyperparameters
+from trainwell.recipe.context import NAMES, Context
+from trainwell.recipe.grids import Candidate, Trained, grid_record, train_grid
+from trainwell.recipe.plan import COARSE, COARSE_EPOCHS, plan_grid
+from trainwell.recipe.wording import counted, rate, reading
+
+AXES = ("optimization.lr", "regularization.weight_decay")
+RATES = (1.0, 1 / 3, 3.0)
+"""Factors on step 3's rate, in the order in which a small budget takes them."""
+DECAYS = (1.0, 10.0, 0.1)
+"""Factors on the starting weight decay, likewise."""
+FIRST_DECAY = 1e-4
+"""Where the starting point has no weight decay."""
+
+
+def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
+    """Train the grid, bad points stopped early, and take the best point; widen once where it lies at the edge."""
+    start = context.point
+    plan = plan_grid(
+        context,
+        start,
+        name="plan/coarse",
+        share=COARSE,
+        most_points=len(RATES) * len(DECAYS),
+        most_epochs=COARSE_EPOCHS,
+    )
+    candidates = grid_points(start, plan.points)
+    trained = train_grid(context, candidates, plan.rungs, stage="coarse", round=1, tail=False)
+
+    def compute(visit: int) -> Evidence:
+        task = context.dataset.record.task
+        edge = edges(trained)
+        grid = grid_record(trained, axes=AXES, at_edge=edge)
+        passed = bool(trained.finished)
+        if not passed:
+            verdict = f"Every one of the {len(candidates)} trainings diverged: the rate of step 3 is too high."
+        else:
+            best = trained.specs[trained.best].hyperparameters
+            verdict = (
+                f"Of {counted(len(candidates), 'point')}, rate {rate(best.optimization.lr)} with weight decay "
+                f"{rate(best.regularization.weight_decay)} is best after {counted(plan.total_steps, 'step')}: "
+                f"validation {reading(1 - trained.commits[trained.best].value, task)}."
+            )
+            if edge:
+                verdict += " It lies at the edge of the grid: the next one looks beyond."
+        return Evidence(
+            step=4,
+            name=NAMES[4],
+            visit=visit,
+            passed=passed,
+            verdict=verdict,
+            seconds=0.0,
+            numbers={"points": len(candidates), "steps": plan.total_steps},
+            detail=(grid,),
+        )
+
+    evidence = context.leave(4, compute)
+    if trained.finished:
+        context.point = trained.specs[trained.best].hyperparameters
+    return evidence, trained
+
+
+def grid_points(start: Hyperparameters, count: int) -> list[Candidate]:
+    """The first points of the grid around a start: all rates at the first decay, then the further decays."""
+    decay = start.regularization.weight_decay or FIRST_DECAY
+    found = []
+    for decay_factor in DECAYS:
+        for lr_factor in RATES:
+            point = replace(
+                start,
+                optimization=replace(start.optimization, lr=start.optimization.lr * lr_factor),
+                regularization=replace(start.regularization, weight_decay=decay * decay_factor),
+            )
+            label = f"lr {rate(point.optimization.lr)}, decay {rate(point.regularization.weight_decay)}"
+            found.append(Candidate(label=label, point=point))
+    return found[: max(count, 1)]
+
+
+def edges(trained: Trained) -> tuple[str, ...]:
+    """Axes with at least three levels along which the best point has no neighbour on one side."""
+    if not trained.finished:
+        return ()
+    found = []
+    for axis in AXES:
+        chapter, name = axis.split(".")
+        levels = sorted({getattr(getattr(spec.hyperparameters, chapter), name) for spec in trained.specs.values()})
+        best = getattr(getattr(trained.specs[trained.best].hyperparameters, chapter), name)
+        if len(levels) >= 3 and (math.isclose(best, levels[0]) or math.isclose(best, levels[-1])):
+            found.append(axis)
+    return tuple(found)

@@ -1,0 +1,177 @@
+"""What the steps know: everything that one visit of a step hands to the next."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from trainwell.core.files import write_atomically
+from trainwell.core.jsonio import to_json
+from trainwell.core.protocols import Progress
+from trainwell.core.records.evidence import Evidence, Next, Yardstick
+from trainwell.core.records.finding import Finding
+from trainwell.core.records.hyperparameters import Hyperparameters
+from trainwell.core.records.observation import Observation
+from trainwell.core.records.run import Settings
+from trainwell.core.records.trial import TrialSpec
+from trainwell.core.seeds import derive_seed
+from trainwell.data.dataset import Dataset
+from trainwell.diagnosis.diagnose import diagnose
+from trainwell.recipe.clock import Clock
+from trainwell.search.rebuild import Rebuilt, rebuild
+from trainwell.search.trials import Trials
+from trainwell.store.folder import RunFolder
+from trainwell.store.study import Study
+
+NAMES = (
+    "look",
+    "initial-loss",
+    "small-sample",
+    "find-lr",
+    "coarse-grid",
+    "refined-grid",
+    "learning-curves",
+    "next",
+)
+"""The steps by number."""
+
+
+@dataclass(kw_only=True)
+class Context:
+    """One run on its way.
+
+    Attributes:
+        folder: of the run.
+        study: its store.
+        trials: does the training.
+        dataset: prepared.
+        settings: asked and measured.
+        clock: what has been spent.
+        progress: who is told.
+        evidence: left so far, in order.
+        point: the best hyperparameters known.
+        epochs: how long a training of the kept kind should be.
+        yardsticks: of step 0.
+        model_sha256: of the user's model file, or empty.
+        tried: points that were trained so far.
+    """
+
+    folder: RunFolder
+    study: Study
+    trials: Trials
+    dataset: Dataset
+    settings: Settings
+    clock: Clock
+    progress: Progress
+    point: Hyperparameters
+    epochs: float
+    evidence: list[Evidence] = field(default_factory=list)
+    yardsticks: tuple[Yardstick, ...] = ()
+    model_sha256: str = ""
+    tried: set[Hyperparameters] = field(default_factory=set)
+    _visits: Counter[int] = field(default_factory=Counter)
+    _numbers: int = 0
+
+    def leave(self, step: int, compute: Callable[[int], Evidence]) -> Evidence:
+        """Visit a step once in the life of the run and keep what it leaves.
+
+        Args:
+            step: 0 to 7.
+            compute: visit -> Evidence; its seconds are filled in here.
+        Returns:
+            The evidence, as written.
+        """
+        self._visits[step] += 1
+        visit = self._visits[step]
+        name = NAMES[step]
+        self.progress.step(step, name, visit)
+
+        def timed() -> Evidence:
+            began = self.clock.elapsed()
+            made = compute(visit)
+            return replace(made, seconds=made.seconds + self.clock.elapsed() - began)
+
+        key = f"evidence/{step}/{visit}"
+        if not self.study.known(key):
+            made = timed()
+            self.study.write(key, made, text=made.verdict, why=_why(made))
+        evidence = self.study.read(key, Evidence)
+        folder = self.folder.step(step, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f"visit-{visit}.json", to_json(evidence, indent=1).encode())
+        self.evidence.append(evidence)
+        self.clock.steps += round(evidence.numbers.get("optimizer steps", 0))
+        self.progress.verdict(step, evidence.passed, evidence.verdict)
+        return evidence
+
+    def spec(
+        self,
+        point: Hyperparameters,
+        *,
+        total_steps: int,
+        decay_from: int | None = None,
+        seed: int | None = None,
+        whole: bool = False,
+    ) -> TrialSpec:
+        """A training at a point, with the next trial number.
+
+        Args:
+            point: its hyperparameters.
+            total_steps: its length.
+            decay_from: first step of its tail; None for none.
+            seed: None for the run's.
+            whole: train on validation too.
+        """
+        number = self._numbers
+        self._numbers += 1
+        self.tried.add(point)
+        return self._spec(number, point, total_steps, decay_from, seed, whole)
+
+    def rebuild(self, point: Hyperparameters, *, total_steps: int = 1000) -> Rebuilt:
+        """The untouched training at a point, for probes: it gets no number and no place in the store."""
+        return rebuild(self._spec(-1, point, total_steps, None, None, False), factory=self.trials.factory)
+
+    def _spec(
+        self,
+        number: int,
+        point: Hyperparameters,
+        total_steps: int,
+        decay_from: int | None,
+        seed: int | None,
+        whole: bool,
+    ) -> TrialSpec:
+        return TrialSpec(
+            number=number,
+            data=str(self.dataset.folder),
+            fingerprint=self.dataset.record.fingerprint,
+            hyperparameters=point,
+            total_steps=total_steps,
+            decay_from=total_steps if decay_from is None else decay_from,
+            seed=derive_seed(self.settings.seed, "trial") if seed is None else seed,
+            threads=self.settings.threads,
+            precision=self.settings.precision,
+            device=self.settings.device,
+            parts=("train", "validation") if whole else ("train",),
+            model_sha256=self.model_sha256,
+        )
+
+    def find(self, **sections: object) -> tuple[Finding, ...]:
+        """What the rules say of some sections: the recipe has no threshold of its own."""
+        return diagnose(Observation(**sections)).findings  # type: ignore[arg-type]  # sections by name
+
+    def steps_per_epoch(self, point: Hyperparameters, *, whole: bool = False) -> int:
+        """Optimizer steps of one pass over what is trained on."""
+        sizes = self.dataset.record.sizes
+        samples = sizes["train"] + (sizes["validation"] if whole else 0)
+        return max(samples // min(point.optimization.batch_size, samples), 1)
+
+
+def _why(evidence: Evidence) -> str:
+    """The reasons behind what a step decided: those of step 7's choices, else the findings."""
+    choices = [choice for detail in evidence.detail if isinstance(detail, Next) for choice in detail.choices]
+    reasons = [choice.why for choice in choices] or [finding.message for finding in serious(evidence.findings)]
+    return " ".join(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def serious(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Findings above info: those that keep a step from passing."""
+    return tuple(finding for finding in findings if finding.severity != "info")

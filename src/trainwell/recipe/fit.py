@@ -1,0 +1,462 @@
+"""fit: labelled data in, a well-trained network out, by the seven steps."""
+
+import datetime
+import functools
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainwell.core.errors import ModelError, ResumeError, SettingError, suggestion
+from trainwell.core.files import write_atomically, writing
+from trainwell.core.jsonio import from_json, to_json, to_plain
+from trainwell.core.protocols import Progress, Silent
+from trainwell.core.records.data import DataRecord
+from trainwell.core.records.evidence import Evidence
+from trainwell.core.records.hyperparameters import Hyperparameters
+from trainwell.core.records.outcome import Outcome
+from trainwell.core.records.run import Budget, Result, RunRecord, Settings, StepLine, TestLine
+from trainwell.core.records.trial import Precision
+from trainwell.core.version import VERSION
+from trainwell.data.dataset import Dataset
+from trainwell.data.prepare import prepare
+from trainwell.diagnosis.verdict import verdict
+from trainwell.models.build import MODELS
+from trainwell.models.folder import ModelRecord, save_model
+from trainwell.models.userfile import file_sha256, is_user_file
+from trainwell.recipe.check_initial_loss import check_initial_loss
+from trainwell.recipe.clock import Clock
+from trainwell.recipe.coarse_grid import coarse_grid, edges
+from trainwell.recipe.context import Context
+from trainwell.recipe.find_lr import find_lr
+from trainwell.recipe.invariances import look_for_invariances
+from trainwell.recipe.keep import keep
+from trainwell.recipe.look import look
+from trainwell.recipe.look_at_curves import decide_next, look_at_curves
+from trainwell.recipe.outcome import finished_model, measure_outcome
+from trainwell.recipe.overfit_small_sample import overfit_small_sample
+from trainwell.recipe.plan import KEPT, REFINED, end_reserve
+from trainwell.recipe.predict import Predictor
+from trainwell.recipe.refined_grid import refined_grid
+from trainwell.recipe.starting_point import choose_precision, starting_point
+from trainwell.search.trials import Trials, trial_record
+from trainwell.store.folder import RunFolder, create_run, find_run, free_name, locked
+from trainwell.store.study import Study, sqlite_url
+
+MOST_ROUNDS = 4
+"""Visits of step 5 at most: later ones have been seen to bring less than the noise."""
+LIBRARIES = ("torch", "numpy", "optuna", "scikit-learn", "polars", "pillow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """What `fit` returns.
+
+    Attributes:
+        folder: of the run.
+        record: everything that was measured.
+        result: what `result.json` holds.
+        model: the finished network with its decoding: `model.predict(...)`.
+    """
+
+    folder: Path
+    record: RunRecord
+    result: Result
+    model: Predictor
+
+
+def fit(
+    data: Any,
+    *,
+    target: str | tuple[str, ...] = (),
+    test: Any = None,
+    validation: Any = None,
+    name: str | None = None,
+    runs: Path | str = "runs",
+    budget_seconds: float | None = None,
+    budget_steps: int | None = None,
+    seed: int = 0,
+    model: str | Callable[[], nn.Module] = "auto",
+    device: str = "auto",
+    progress: Progress | None = None,
+    on_folder: Callable[[Path], None] | None = None,
+) -> FitResult:
+    """Carry out the recipe on labelled data.
+
+    Args:
+        data: a folder, a file, a built-in name; or arrays, a DataFrame, a torch Dataset.
+        target: columns of a table to be predicted.
+        test: data of its own for the test part.
+        validation: data of its own for validation.
+        name: of the run; None for the data's name and a number.
+        runs: folder of runs.
+        budget_seconds: how long it may take, > 0; 300 where neither budget is given.
+        budget_steps: optimizer steps it may take instead; then no clock is read.
+        seed: of everything, >= 0.
+        model: auto, a name, file.py:function, or a function that builds one.
+        device: auto, cpu, cuda, mps.
+        progress: is told how it goes on.
+        on_folder: is told the run's folder once a run there can be resumed.
+    Returns:
+        Model, records and where they lie.
+    Raises:
+        SettingError: an argument is outside its range.
+        DataError: the data cannot be used.
+        ModelError: the model cannot be used.
+        StoreError: the folder cannot be written.
+    Source: notes, Choosing Hyperparameters.
+    """
+    budget = _budget(budget_seconds, budget_steps)
+    _check_settings(seed=seed, model=model)
+    progress = progress or Silent()
+    runs = Path(runs)
+    if name is not None and (runs / name).exists():
+        create_run(runs, name)
+    resolved = resolve_device(device)
+    clock = Clock(budget)
+    with writing(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+    dataset = prepare(
+        data, target=target, seed=seed, cache=runs / ".cache", test=test, validation=validation, progress=progress
+    )
+    factory = None if isinstance(model, str) else model
+    model_name = model if isinstance(model, str) else f"python:{getattr(model, '__name__', 'model')}"
+    sha256 = file_sha256(model_name) if is_user_file(model_name) else ""
+    point, epochs = starting_point(dataset.record, model=model_name, budget=budget, factory=factory, sha256=sha256)
+    threads = torch.get_num_threads()
+    folder = create_run(runs, name or free_name(runs, Path(dataset.record.source).stem))
+    with locked(folder):
+        settings = Settings(
+            data=dataset.record.source,
+            target=(target,) if isinstance(target, str) else tuple(target),
+            budget=budget,
+            seed=seed,
+            model=model_name,
+            device=resolved,
+            threads=threads,
+            precision="float32",
+            hardware=hardware(resolved),
+            versions=versions(),
+            started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        study = Study(sqlite_url(folder.study), folder.name, elapsed=clock.elapsed)
+        precision: Precision = "float32"
+        if clock.reads_time:
+            precision = choose_precision(dataset, point, device=resolved, threads=threads, factory=factory)
+        settings = replace(settings, precision=precision)
+        _write_start(folder, settings, dataset)
+        if on_folder is not None:
+            on_folder(folder.path)
+        return _run(folder, study, settings, dataset, point, epochs, clock, progress, factory, sha256)
+
+
+def resume(
+    name: str,
+    data: Any = None,
+    *,
+    target: str | tuple[str, ...] = (),
+    test: Any = None,
+    validation: Any = None,
+    runs: Path | str = "runs",
+    allow_drift: bool = False,
+    model: Callable[[], nn.Module] | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Go on with a run that was interrupted: the same trials, the same decisions, the same weights.
+
+    Args:
+        name: the run's name under `runs`, or its folder.
+        data: given again only where it was no path or name; it must not have changed.
+        target: likewise.
+        test: likewise.
+        validation: likewise.
+        runs: folder of runs.
+        allow_drift: go on although this machine has other threads than were recorded.
+        model: the function that builds the network, where one was given.
+        progress: is told how it goes on.
+    Raises:
+        ResumeError: data, model or machine have changed.
+    """
+    progress = progress or Silent()
+    runs = Path(runs)
+    folder = find_run(runs, name)
+    with locked(folder):
+        settings = from_json(Settings, (folder.path / "settings.json").read_bytes())
+        _check_threads(settings, allow_drift=allow_drift)
+        source = settings.data if data is None else data
+        wanted = target or settings.target
+        dataset = prepare(
+            source,
+            target=wanted,
+            seed=settings.seed,
+            cache=folder.path.parent / ".cache",
+            test=test,
+            validation=validation,
+            progress=progress,
+        )
+        before = from_json(type(dataset.record), (folder.path / "data.json").read_bytes())
+        if before.fingerprint != dataset.record.fingerprint:
+            raise ResumeError(
+                f"A run goes on with the data it began with, but {settings.data} has changed since "
+                f"({dataset.record.fingerprint[:12]} instead of {before.fingerprint[:12]}). "
+                "Restore the data, or start a new run."
+            )
+        if settings.model.startswith("python:") and model is None:
+            raise ResumeError(f"The run trains {settings.model}: give the function again as `model`.")
+        sha256 = _recorded_model_hash(folder, settings)
+        torch.set_num_threads(settings.threads)
+        clock = Clock(settings.budget)
+        study = Study(sqlite_url(folder.study), folder.name, elapsed=lambda: clock.elapsed())
+        clock.carried = study.elapsed
+        point, epochs = starting_point(
+            dataset.record, model=settings.model, budget=settings.budget, factory=model, sha256=sha256
+        )
+        return _run(folder, study, settings, dataset, point, epochs, clock, progress, model, sha256)
+
+
+def read_run(folder: RunFolder) -> RunRecord:
+    """Everything that a run's folder holds, without a model.
+
+    Raises:
+        StoreError: the folder is no run's, or damaged.
+    """
+    settings = from_json(Settings, (folder.path / "settings.json").read_bytes())
+    study = Study(sqlite_url(folder.study), folder.name)
+    data_record = from_json(DataRecord, (folder.path / "data.json").read_bytes())
+    evidence = tuple(study.read(name, Evidence) for name in study.names() if name.startswith("evidence/"))
+    trials = tuple(trial_record(folder, entry) for entry in study.trials())
+    outcome = study.read("outcome", Outcome) if study.known("outcome") else None
+    result = from_json(Result, folder.result.read_bytes()) if folder.result.is_file() else None
+    kept = [trial.spec.number for trial in trials if trial.stage == "kept"]
+    return RunRecord(
+        name=folder.name,
+        folder=str(folder.path),
+        settings=settings,
+        data=data_record,
+        evidence=evidence,
+        trials=trials,
+        decisions=study.decisions(),
+        outcome=outcome,
+        result=result,
+        final=kept[-1] if kept else None,
+    )
+
+
+def _run(
+    folder: RunFolder,
+    study: Study,
+    settings: Settings,
+    dataset: Dataset,
+    point: Hyperparameters,
+    epochs: float,
+    clock: Clock,
+    progress: Progress,
+    factory: Callable[[], nn.Module] | None,
+    sha256: str,
+) -> FitResult:
+    trials = Trials(folder, study, read_clock=clock.reads_time, factory=factory, progress=progress)
+    trials.clean()
+    context = Context(
+        folder=folder,
+        study=study,
+        trials=trials,
+        dataset=dataset,
+        settings=settings,
+        clock=clock,
+        progress=progress,
+        point=point,
+        epochs=epochs,
+        model_sha256=sha256,
+    )
+    look(context)
+    check_initial_loss(context)
+    overfit_small_sample(context)
+    find_lr(context)
+    _, coarse = coarse_grid(context)
+    if not coarse.finished:
+        raise ModelError(
+            "Every training of the coarse grid diverged, so there is nothing to refine. "
+            "The report says what was seen; try another --model, or look at the data."
+        )
+    invariances = look_for_invariances(context, coarse)
+    choices: tuple[tuple[str, Hyperparameters], ...] = ()
+    before: float | None = None
+    edge = edges(coarse)
+    for number in range(1, MOST_ROUNDS + 1):
+        _, trained = refined_grid(context, round=number, choices=choices, invariances=invariances, edge=edge)
+        if not trained.finished:
+            break
+        curves = look_at_curves(context, trained)
+        affords = functools.partial(_affords_round, context, number)
+        _, choices = decide_next(context, curves, trained, before=before, may_go_on=affords)
+        best = trained.commits[trained.best].value
+        before = best if before is None else min(before, best)
+        if not choices:
+            break
+    progress.step(8, "train to the end", 1)
+    kept = keep(context, whole=dataset.record.sizes["validation"] > 0)
+    model = finished_model(context, kept.spec)
+    progress.step(9, "test", 1)
+    outcome = study.once("outcome", Outcome, lambda: measure_outcome(context, kept.spec, model))
+    save_model(folder.model, model, _about(context, kept.spec.hyperparameters, outcome))
+    result = study.once("result", Result, lambda: _result(context, kept.spec.hyperparameters, outcome))
+    _write_decisions(folder, study)
+    write_atomically(folder.result, to_json(result, indent=1).encode())
+    record = read_run(folder)
+    about = _about(context, kept.spec.hyperparameters, outcome)
+    predictor = Predictor(network=model.cpu(), about=about, encoder=dataset.encoder)
+    return FitResult(folder=folder.path, record=record, result=result, model=predictor)
+
+
+def _affords_round(context: Context, number: int) -> bool:
+    if number == MOST_ROUNDS:
+        return False
+    reserve = end_reserve(context)
+    return context.clock.left() - reserve - KEPT * (context.clock.total - reserve) > REFINED * context.clock.total / 3
+
+
+def _result(context: Context, point: Hyperparameters, outcome: Outcome) -> Result:
+    said = verdict(outcome, context.yardsticks, context.dataset.record)
+    lines = tuple(
+        StepLine(step=each.step, passed=each.passed, verdict=each.verdict, seconds=each.seconds)
+        for each in context.evidence
+    )
+    findings = {each: None for evidence in context.evidence for each in map(_key, evidence.findings)}
+    known = {_key(each): each for evidence in context.evidence for each in evidence.findings}
+    return Result(
+        run=context.folder.name,
+        task=context.dataset.record.task,
+        headline=said.headline,
+        learnable=said.learnable,
+        classes=context.dataset.record.output.names if context.dataset.record.task == "classification" else (),
+        test=TestLine(metric=outcome.metric, value=outcome.value, interval=outcome.interval, n=outcome.n),
+        yardsticks=context.yardsticks,
+        seconds=context.clock.elapsed(),
+        seed=context.settings.seed,
+        steps=lines,
+        findings=tuple(known[key] for key in findings),
+        best=point,
+        trials=len(context.study.trials()),
+        versions=context.settings.versions,
+        hardware=context.settings.hardware,
+    )
+
+
+def _key(finding: Any) -> tuple[str, str]:
+    return finding.code, finding.message
+
+
+def _about(context: Context, point: Hyperparameters, outcome: Outcome) -> ModelRecord:
+    return ModelRecord(
+        hyperparameters=point,
+        input=context.dataset.record.input,
+        output=context.dataset.record.output,
+        encoder=to_plain(context.dataset.encoder),
+        model_sha256=context.model_sha256,
+        metric=outcome.metric,
+        value=outcome.value,
+    )
+
+
+def _write_start(folder: RunFolder, settings: Settings, dataset: Dataset) -> None:
+    write_atomically(folder.path / "data.json", to_json(dataset.record, indent=1).encode())
+    write_atomically(folder.path / "splits.npz", (dataset.folder / "splits.npz").read_bytes())
+    # Last: a folder with settings is a run that can be resumed.
+    write_atomically(folder.path / "settings.json", to_json(settings, indent=1).encode())
+
+
+def _write_decisions(folder: RunFolder, study: Study) -> None:
+    text = "".join(to_json(decision) + "\n" for decision in study.decisions())
+    write_atomically(folder.path / "decisions.jsonl", text.encode())
+
+
+def _recorded_model_hash(folder: RunFolder, settings: Settings) -> str:
+    if not is_user_file(settings.model):
+        return ""
+    study = Study(sqlite_url(folder.study), folder.name)
+    specs = [entry.spec.model_sha256 for entry in study.trials()]
+    now = file_sha256(settings.model)
+    if specs and specs[0] != now:
+        raise ResumeError(f"A run goes on with the model it began with, but {settings.model} has changed since.")
+    return now
+
+
+def _check_threads(settings: Settings, *, allow_drift: bool) -> None:
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if settings.threads > available and not allow_drift:
+        raise ResumeError(
+            f"Weights are the same bit for bit only with the same threads, but the run was recorded with "
+            f"{settings.threads} and this machine has {available}. --allow-drift goes on all the same."
+        )
+
+
+def _check_settings(*, seed: int, model: str | Callable[[], nn.Module]) -> None:
+    wrong = []
+    if seed < 0:
+        wrong.append(f"`seed >= 0` must hold, but got {seed}. Take a natural number.")
+    if isinstance(model, str) and model != "auto" and model not in MODELS and not is_user_file(model):
+        near = suggestion(model, ["auto", *MODELS])
+        wrong.append(f'`model` must be auto, a name or file.py:function, but got "{model}". {near}')
+    if wrong:
+        raise SettingError(" ".join(wrong))
+
+
+def _budget(seconds: float | None, steps: int | None) -> Budget:
+    if seconds is not None and steps is not None:
+        raise SettingError(f"A budget is in seconds or in steps, but got {seconds} and {steps}. Give one of them.")
+    if steps is not None:
+        if steps < 1:
+            raise SettingError(f"`budget_steps >= 1` must hold, but got {steps}. Give it some steps, such as 20000.")
+        return Budget(steps=steps)
+    seconds = 300.0 if seconds is None else seconds
+    if not 0 < seconds < float("inf"):
+        raise SettingError(f"A budget must be above 0 seconds, but got {seconds:g}. Give it some time, such as 300.")
+    return Budget(seconds=seconds)
+
+
+def resolve_device(device: str) -> str:
+    """The device that is meant, if it is there.
+
+    Raises:
+        SettingError: it is not, or there is no such thing.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(each for each in ("cuda", "mps", "cpu") if there[each])
+    kind = device.split(":")[0]
+    if kind not in there:
+        raise SettingError(f'`device` must be auto, cpu, cuda or mps, but got "{device}". {suggestion(device, there)}')
+    if not there[kind]:
+        raise SettingError(f"`device` {device} must be there, but this machine has none. Take auto.")
+    return device
+
+
+def versions() -> dict[str, str]:
+    """trainwell, Python and the libraries that decide results."""
+    found = {"trainwell": VERSION, "python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def hardware(device: str) -> str:
+    """The processor, its cores and the memory, in words."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    cores = os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 0.0
+    return f"{_processor()}, {cores} cores, {memory:.0f} GiB"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        return platform.machine()
+    return platform.processor() or platform.machine()

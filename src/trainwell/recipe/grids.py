@@ -1,0 +1,148 @@
+"""What steps 4 and 5 share: a set of points trained, halved and read."""
+
+import math
+from dataclasses import dataclass, replace
+
+from trainwell.core.records.evidence import Grid, GridPoint
+from trainwell.core.records.hyperparameters import Hyperparameters
+from trainwell.core.records.trial import TrialSpec
+from trainwell.diagnosis.changes import paths
+from trainwell.diagnosis.leads import importances, values_noise
+from trainwell.recipe.context import Context
+from trainwell.search.halving import Rungs, halve
+from trainwell.store.study import RungCommit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One point of a grid and what it is called."""
+
+    label: str
+    point: Hyperparameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A grid that has been trained.
+
+    Attributes:
+        candidates: trial number -> candidate.
+        commits: trial number -> last commit.
+        finished: numbers of those trained to the end, best first.
+        noise: standard deviation of the value from seed to seed; NaN where it was not measured.
+    """
+
+    candidates: dict[int, Candidate]
+    specs: dict[int, TrialSpec]
+    commits: dict[int, RungCommit]
+    finished: tuple[int, ...]
+    noise: float = math.nan
+
+    @property
+    def best(self) -> int:
+        """Number of the best trial."""
+        return self.finished[0]
+
+
+def train_grid(
+    context: Context,
+    candidates: list[Candidate],
+    rungs: Rungs,
+    *,
+    stage: str,
+    round: int,  # noqa: A002 - the word of the house
+    tail: bool,
+) -> Trained:
+    """Train all candidates by halving.
+
+    Args:
+        context: of the run.
+        candidates: the points.
+        rungs: where they are compared; the last step is the trainings' length.
+        stage: coarse or refined.
+        round: which round.
+        tail: whether trainings end in their decay tail.
+    """
+    length = rungs.steps[-1]
+    specs = {}
+    for candidate in candidates:
+        decay_from = tail_start(candidate.point, length) if tail else None
+        spec = context.spec(candidate.point, total_steps=length, decay_from=decay_from)
+        specs[spec.number] = spec
+    commits = halve(context.trials, list(specs.values()), rungs, stage=stage, round=round)
+    spend(context, commits)
+    return Trained(
+        candidates=dict(zip(specs, candidates, strict=True)),
+        specs=specs,
+        commits=commits,
+        finished=_ranked(commits, length),
+    )
+
+
+def repeat_best(context: Context, trained: Trained, *, repeats: int, round: int) -> Trained:  # noqa: A002
+    """Measure the noise: the best point again with other seeds."""
+    if repeats < 1 or not trained.finished:
+        return trained
+    best = trained.specs[trained.best]
+    values = [trained.commits[trained.best].value]
+    commits: dict[int, RungCommit] = {}
+    for repeat in range(repeats):
+        spec = context.spec(
+            best.hyperparameters,
+            total_steps=best.total_steps,
+            decay_from=best.decay_from,
+            seed=best.seed + repeat + 1,
+        )
+        commits |= halve(context.trials, [spec], Rungs(steps=(best.total_steps,), keep=()), stage="noise", round=round)
+    spend(context, commits)
+    values += [commit.value for commit in commits.values()]
+    return replace(trained, noise=values_noise(values))
+
+
+def spend(context: Context, commits: dict[int, RungCommit]) -> None:
+    """Count the optimizer steps of some trials."""
+    context.clock.steps += sum(commit.until_step for commit in commits.values())
+
+
+def tail_start(point: Hyperparameters, length: int) -> int:
+    """First step of the decay tail of a training of some length; its length where it has none."""
+    if point.schedule.decay == "constant":
+        return length
+    first = length - round(point.schedule.decay_fraction * length)
+    warm = round(point.schedule.warmup_fraction * length)
+    return min(max(first, warm + 1), length)
+
+
+def grid_record(trained: Trained, *, axes: tuple[str, ...], at_edge: tuple[str, ...] = ()) -> Grid:
+    """A trained grid as evidence."""
+    length = max(commit.until_step for commit in trained.commits.values())
+    points = []
+    for number, candidate in trained.candidates.items():
+        commit = trained.commits[number]
+        known = paths(candidate.point)
+        diverged = not math.isfinite(commit.value)
+        state = "diverged" if diverged else ("completed" if commit.until_step >= length else "stopped")
+        points.append(
+            GridPoint(
+                trial=number,
+                coordinates={axis: float(known[axis]) for axis in axes if not isinstance(known[axis], str)},
+                labels={"change": candidate.label},
+                value=commit.value,
+                loss=commit.loss,
+                steps=commit.until_step,
+                state=state,  # type: ignore[arg-type]  # one of three literals
+            )
+        )
+    return Grid(
+        axes=axes,
+        points=tuple(points),
+        best=trained.best if trained.finished else min(trained.candidates),
+        at_edge=at_edge,
+        noise=trained.noise,
+        importances=importances(points, axes),
+    )
+
+
+def _ranked(commits: dict[int, RungCommit], length: int) -> tuple[int, ...]:
+    whole = [n for n, commit in commits.items() if commit.until_step >= length and math.isfinite(commit.value)]
+    return tuple(sorted(whole, key=lambda n: (commits[n].value, commits[n].loss, n)))

@@ -1,0 +1,147 @@
+"""Steps 6 and 7: look at the learning curves, and decide what step 5 tries next."""
+
+from collections.abc import Callable
+
+from trainwell.core.records.curve import Curve
+from trainwell.core.records.evidence import Choice, Evidence, LearningCurves, Look, Next
+from trainwell.core.records.hyperparameters import Hyperparameters
+from trainwell.core.records.observation import Observation
+from trainwell.core.records.trial import Metrics, TrialRecord
+from trainwell.diagnosis.changes import apply_change
+from trainwell.diagnosis.curve_shapes import read_curves
+from trainwell.diagnosis.leads import lead_is_real
+from trainwell.recipe.context import NAMES, Context
+from trainwell.recipe.grids import Trained
+from trainwell.recipe.refined_grid import changed_words
+from trainwell.recipe.wording import short
+
+MOST_CHOICES = 3
+"""Changes that one round tries."""
+
+
+def look_at_curves(context: Context, trained: Trained) -> Evidence:
+    """Name the shape of the best training's curves, with the number that says so."""
+
+    def compute(visit: int) -> Evidence:
+        record = context.trials.record(trained.best)
+        section = curves_of(record, context.dataset.record.task)
+        reading = read_curves(section)
+        section = curves_of(record, context.dataset.record.task, shape=reading.shape)
+        observation = Observation(data=context.dataset.record, curves=section, look=_look(context))
+        findings = context.find(data=observation.data, curves=section, look=observation.look)
+        curve_findings = tuple(each for each in findings if not each.code.startswith("DAT00"))
+        verdict = reading.sentence
+        return Evidence(
+            step=6,
+            name=NAMES[6],
+            visit=visit,
+            passed=all(each.severity == "info" for each in curve_findings),
+            verdict=verdict,
+            seconds=0.0,
+            numbers={"trial": trained.best},
+            detail=(section,),
+            findings=curve_findings,
+        )
+
+    return context.leave(6, compute)
+
+
+def decide_next(
+    context: Context, evidence: Evidence, trained: Trained, *, before: float | None, may_go_on: Callable[[], bool]
+) -> tuple[Evidence, tuple[tuple[str, Hyperparameters], ...]]:
+    """Step 7: go to step 5 with what the curves ask for, until the budget is used or nothing improves.
+
+    Args:
+        context: of the run.
+        evidence: of step 6.
+        trained: the round's grid.
+        before: best validation error of the rounds before; None in the first.
+        may_go_on: whether the budget allows another round.
+    Returns:
+        The evidence, and the next round's choices: (words, point).
+    """
+    proposals = _proposals(context, evidence, trained)
+
+    def compute(visit: int) -> Evidence:
+        value = trained.commits[trained.best].value
+        improved = before is None or lead_is_real(
+            value, before, noise=trained.noise, samples=context.dataset.record.sizes["validation"]
+        )
+        enough = may_go_on()
+        go_on = bool(proposals) and improved and enough
+        if go_on:
+            words = ", ".join(words for words, _, _ in proposals)
+            verdict = f"Another round of step 5 tries: {words}."
+        elif not enough:
+            verdict = "The rest of the budget goes into the training that is kept."
+        elif not improved:
+            verdict = "The last round brought nothing beyond the noise: the best point is trained to its end."
+        else:
+            verdict = "The curves ask for nothing new: the best point is trained to its end."
+        chosen = tuple(
+            Choice(path=choice.path, value=choice.value, why=why)
+            for _, point, why in proposals
+            for choice in changed_words(context.point, point)
+        )
+        spent = context.clock.spent() / context.clock.total
+        return Evidence(
+            step=7,
+            name=NAMES[7],
+            visit=visit,
+            passed=True,
+            verdict=verdict,
+            seconds=0.0,
+            numbers={"spent": spent},
+            detail=(Next(go_on=go_on, choices=chosen if go_on else (), spent_fraction=min(spent, 1.0)),),
+        )
+
+    left = context.leave(7, compute)
+    detail = left.detail[0]
+    go_on = isinstance(detail, Next) and detail.go_on
+    return left, tuple((words, point) for words, point, _ in proposals) if go_on else ()
+
+
+def curves_of(record: TrialRecord, task: str, *, shape: str = "") -> LearningCurves:
+    """The learning curves of a trial, by epoch."""
+    unit = "cross-entropy (nats)" if task == "classification" else "squared error (standardized)"
+    name = "accuracy" if task == "classification" else "R²"
+
+    def curve(title: str, label: str, pick: Callable[[Metrics], float | None]) -> Curve:
+        found = [(line.epoch, value) for line in record.metrics if (value := pick(line)) is not None]
+        x, y = zip(*found, strict=True) if found else ((), ())
+        return Curve(name=title, x=tuple(x), y=tuple(y), x_label="epoch", y_label=label)
+
+    return LearningCurves(
+        trial=record.spec.number,
+        shape=shape,
+        train_loss=curve("training loss", unit, lambda line: line.train.loss if line.train else None),
+        validation_loss=curve("validation loss", unit, lambda line: line.validation.loss if line.validation else None),
+        train_metric=curve(f"training {name}", name, lambda line: line.train.metric if line.train else None),
+        validation_metric=curve(
+            f"validation {name}", name, lambda line: line.validation.metric if line.validation else None
+        ),
+        lr=curve("learning rate", "learning rate", lambda line: line.lr),
+    )
+
+
+def _look(context: Context) -> Look | None:
+    return next((each for each in context.evidence[0].detail if isinstance(each, Look)), None)
+
+
+def _proposals(context: Context, evidence: Evidence, trained: Trained) -> list[tuple[str, Hyperparameters, str]]:
+    """(words, point, why): the remedies that change something and were not tried before."""
+    found: list[tuple[str, Hyperparameters, str]] = []
+    length = trained.specs[trained.best].total_steps
+    for finding in evidence.findings:
+        for remedy in finding.remedies:
+            # The length of the kept training is the budget's to decide.
+            change = {key: value for key, value in remedy.change.items() if not key.startswith("total_steps")}
+            if not change:
+                continue
+            point, _ = apply_change(change, context.point, total_steps=length)
+            if point == context.point or point in context.tried or any(point == known for _, known, _ in found):
+                continue
+            changes = changed_words(context.point, point)
+            words = ", ".join(f"{each.path.split('.')[-1].replace('_', ' ')} {short(each.value)}" for each in changes)
+            found.append((words, point, finding.message))
+    return found[:MOST_CHOICES]

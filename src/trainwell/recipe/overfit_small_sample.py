@@ -1,0 +1,52 @@
+"""Step 2: overfit a small sample."""
+
+from dataclasses import replace
+
+from trainwell.core.records.evidence import Evidence
+from trainwell.core.records.hyperparameters import Augmentation, Regularization
+from trainwell.probes.small_sample import BATCHES, small_sample
+from trainwell.recipe.context import NAMES, Context, serious
+from trainwell.recipe.plan import small_sample_steps
+from trainwell.recipe.wording import rate, reading
+
+RATES = (1.0, 3.0, 0.3, 0.1, 10.0)
+"""Factors on the starting rate, in the order in which they are tried."""
+ENOUGH = {"classification": 0.999, "regression": 0.95}
+"""Where trying on is no use; whether the step passes, OPT010 says."""
+
+
+def overfit_small_sample(context: Context) -> Evidence:
+    """Make the network learn a few batches by heart, regularization and augmentation off."""
+
+    def compute(visit: int) -> Evidence:
+        task = context.dataset.record.task
+        bare = replace(context.point, regularization=Regularization(), augmentation=Augmentation())
+        setup = context.rebuild(bare).setup
+        steps = small_sample_steps(context)
+        guess = bare.optimization.lr
+        section = small_sample(setup, lrs=[guess * factor for factor in RATES], max_steps=steps, enough=ENOUGH[task])
+        findings = context.find(small_sample=section)
+        wrong = serious(findings)
+        reached = section.metric.y[-1] if section.metric.y else float("nan")
+        taken = int(section.loss.x[-1]) if section.loss.x else 0
+        spent = taken + sum(len(curve.x) for curve in section.attempts)
+        verdict = (
+            f"{section.samples} samples learnt by heart in {taken} steps at rate {rate(section.lr)}: "
+            f"training {reading(reached, task)}."
+            if not wrong
+            else wrong[0].message
+        )
+        return Evidence(
+            step=2,
+            name=NAMES[2],
+            visit=visit,
+            passed=not wrong,
+            verdict=verdict,
+            seconds=0.0,
+            numbers={"samples": section.samples, "lr": section.lr, "metric": reached, "optimizer steps": spent}
+            | {"batches": BATCHES},
+            detail=(section,),
+            findings=findings,
+        )
+
+    return context.leave(2, compute)

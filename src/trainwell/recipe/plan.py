@@ -1,0 +1,179 @@
+"""How the budget is shared out: in optimizer steps, from measured seconds a step.
+
+Whatever is planned from a clock is written to the store first, so that a resumed run plans the same.
+"""
+
+import math
+from dataclasses import replace
+from statistics import median
+from time import perf_counter
+
+from trainwell.core.records.hyperparameters import Hyperparameters
+from trainwell.core.records.record import record
+from trainwell.core.records.trial import Precision
+from trainwell.core.seeds import derive_seed
+from trainwell.recipe.context import Context
+from trainwell.search.halving import Rungs
+from trainwell.search.rung import MEASUREMENTS
+from trainwell.training.loop import train
+from trainwell.training.observe import EVALUATION_BATCH, evaluate
+
+PROBES = 0.06
+"""Share of the budget for each of the steps 2 and 3, at most."""
+COARSE = 0.12
+"""Share for step 4."""
+REFINED = 0.14
+"""Share for each visit of step 5."""
+KEPT = 0.55
+"""Share that the training which is kept has at least."""
+END = 0.04
+"""Share kept back for the test part, the model and the report."""
+END_SECONDS = 2.5
+"""Seconds kept back for them at least."""
+COARSE_EPOCHS = 5.0
+"""The notes train 1 to 5 epochs for the coarse grid."""
+REFINED_EPOCHS = 20.0
+"""And 10 to 20 for the refined one."""
+LEAST_STEPS = 20
+"""A training shorter than this many optimizer steps says nothing."""
+MEASURING_SECONDS = 1.0
+
+
+@record
+class GridPlan:
+    """How a grid is trained.
+
+    Attributes:
+        points: how many trainings.
+        total_steps: length of those that go on to the end.
+        first_rung: where the worse two thirds are stopped.
+    """
+
+    points: int
+    total_steps: int
+    first_rung: int
+
+    @property
+    def rungs(self) -> Rungs:
+        """Where trainings are compared."""
+        if self.points <= 2 or self.first_rung >= self.total_steps:
+            return Rungs(steps=(self.total_steps,), keep=())
+        return Rungs(steps=(self.first_rung, self.total_steps), keep=(max(-(-self.points // 3), 2),))
+
+
+def small_sample_steps(context: Context) -> int:
+    """Optimizer steps that step 2 may take for each rate: 600 at most, a share of the budget where that is less."""
+    return int(min(600, max(PROBES * context.clock.total / step_cost(context, context.point) / 2, 3 * LEAST_STEPS)))
+
+
+def sweep_steps(context: Context) -> tuple[int, int]:
+    """Optimizer steps of step 3's sweep, and of each of its short runs: 200 and 100 where the budget allows."""
+    share = PROBES * context.clock.total / step_cost(context, context.point)
+    short = int(min(100, max(share / 5, LEAST_STEPS)))
+    return 2 * short, short
+
+
+def step_cost(context: Context, point: Hyperparameters) -> float:
+    """What one optimizer step costs in the budget's unit: measured seconds, measuring passes included; or 1 step.
+
+    Measured once for each network, batch size and augmentation.
+    """
+    if not context.clock.reads_time:
+        return 1.0
+    shape = (point.architecture, point.activation, point.optimization.batch_size, point.augmentation)
+    name = f"speed/{derive_seed(0, *map(str, shape)):x}"
+    return context.study.once(
+        name,
+        float,
+        lambda: seconds_per_step(context, point, context.settings.precision),
+        text="one optimizer step of " + point.architecture.name + " takes {value} seconds",
+        why="budgets are planned in measured seconds a step",
+    )
+
+
+def seconds_per_step(context: Context, point: Hyperparameters, precision: Precision) -> float:
+    """Seconds of one optimizer step, its part of the measuring passes included."""
+    setup = replace(context.rebuild(point).setup, precision=precision)
+    seconds: list[float] = []
+    began = before = perf_counter()
+    for _ in train(
+        setup.model,
+        setup.batches(),
+        loss=setup.loss,
+        optimizer=setup.optimizer(setup.model),
+        schedule=lambda _: 0.0,
+        until_step=60,
+        seed=0,
+        precision=precision,
+        device=setup.device,
+    ):
+        now = perf_counter()
+        seconds.append(now - before)
+        before = now
+        if now - began > MEASURING_SECONDS and len(seconds) >= 4:
+            break
+    # The first steps pay for allocation and for choosing kernels.
+    step = median(seconds[2:] or seconds)
+    index = setup.validation[:EVALUATION_BATCH]
+    if not len(index):
+        return step
+    began = perf_counter()
+    evaluate(setup.model, setup.inputs, setup.targets, index, setup.output, precision=precision, device=setup.device)
+    sample = (perf_counter() - began) / len(index)
+    return step + 2 * len(setup.validation) * sample / context.steps_per_epoch(point)
+
+
+def affordable_steps(context: Context, point: Hyperparameters, *, name: str, share: float) -> int:
+    """Optimizer steps that a share of the budget buys, and never what the kept training needs.
+
+    Written down, since it reads what is left.
+    """
+    cost = step_cost(context, point)
+
+    def compute() -> int:
+        reserve = end_reserve(context)
+        free = max(context.clock.left() - reserve - KEPT * max(context.clock.total - reserve, 0.0), 0.0)
+        return int(min(share * context.clock.total, free) / cost)
+
+    return context.study.once(name, int, compute)
+
+
+def end_reserve(context: Context) -> float:
+    """What is kept back for the end, in the budget's unit."""
+    return max(END * context.clock.total, END_SECONDS) if context.clock.reads_time else 0.0
+
+
+def plan_grid(
+    context: Context, point: Hyperparameters, *, name: str, share: float, most_points: int, most_epochs: float
+) -> GridPlan:
+    """As many points as wanted, each as long as the share of the budget allows; fewer where they get too short."""
+    steps = affordable_steps(context, point, name=name, share=share)
+    epoch = context.steps_per_epoch(point)
+    longest = max(int(most_epochs * epoch), LEAST_STEPS)
+    # Halving keeps a third after a third of the length: n L / 3 + n / 3 x 2 L / 3 steps in all.
+    for points in range(most_points, 2, -1):
+        length = int(steps / (points * 5 / 9))
+        if length >= min(epoch, longest):
+            break
+    else:
+        points, length = 3, int(steps / (3 * 5 / 9))
+    length = min(max(length, LEAST_STEPS), longest)
+    return GridPlan(points=points, total_steps=length, first_rung=max(length // 3, LEAST_STEPS // 2))
+
+
+def kept_steps(context: Context, point: Hyperparameters, *, whole: bool) -> int:
+    """Length of the kept training: what is left buys it, and more epochs than are of use are not taken."""
+    cost = step_cost(context, point)
+
+    def compute() -> int:
+        left = context.clock.left() - end_reserve(context)
+        return int(max(left / cost, LEAST_STEPS))
+
+    most = math.ceil(context.epochs * context.steps_per_epoch(point, whole=whole))
+    # The recorded number may exceed the useful one: then the budget is not used up, and the run ends earlier.
+    return max(min(context.study.once("plan/kept", int, compute), most), LEAST_STEPS)
+
+
+def measured_epochs(total_steps: int, steps_per_epoch: int) -> float:
+    """Epochs between two measurements of a training."""
+    return max(math.ceil(total_steps / steps_per_epoch / MEASUREMENTS), 1)

@@ -1,0 +1,153 @@
+"""Step 5: a finer grid around the best point, trained longer, with what step 6 asked for."""
+
+from dataclasses import replace
+
+from trainwell.core.records.evidence import Choice, Detail, Evidence, Invariance, Invariances
+from trainwell.core.records.hyperparameters import Hyperparameters
+from trainwell.diagnosis.changes import paths
+from trainwell.diagnosis.leads import lead_is_real
+from trainwell.recipe.context import NAMES, Context
+from trainwell.recipe.grids import Candidate, Trained, grid_record, repeat_best, train_grid
+from trainwell.recipe.invariances import admitted_point
+from trainwell.recipe.plan import REFINED, REFINED_EPOCHS, plan_grid
+from trainwell.recipe.wording import counted, reading
+
+FINER = 1.7
+"""Factor between neighbouring rates of the refined grid: about the square root of the coarse grid's 3."""
+MOST_POINTS = 8
+REPEATS = 1
+
+
+def refined_grid(
+    context: Context,
+    *,
+    round: int,  # noqa: A002 - the word of the house
+    choices: tuple[tuple[str, Hyperparameters], ...],
+    invariances: tuple[Invariance, ...],
+    edge: tuple[str, ...],
+) -> tuple[Evidence, Trained]:
+    """Train the best point, its neighbours, and one change at a time of those that were asked for.
+
+    Args:
+        context: of the run; its point becomes the best one.
+        round: which round, from 1.
+        choices: what step 6 asked for: (words, point).
+        invariances: of the pictures, looked for before the first round.
+        edge: axes along which the coarse grid must be widened.
+    """
+    start = context.point
+    candidates = _candidates(start, choices, invariances if round == 1 else (), edge, first=round == 1)
+    plan = plan_grid(
+        context,
+        start,
+        name=f"plan/refined-{round}",
+        share=REFINED,
+        most_points=min(len(candidates), MOST_POINTS),
+        most_epochs=min(REFINED_EPOCHS, context.epochs),
+    )
+    candidates = candidates[: max(plan.points, 2)]
+    trained = train_grid(context, candidates, plan.rungs, stage="refined", round=round, tail=True)
+    if plan.total_steps >= context.steps_per_epoch(start):
+        trained = repeat_best(context, trained, repeats=REPEATS, round=round)
+
+    def compute(visit: int) -> Evidence:
+        task = context.dataset.record.task
+        axes = _axes(trained)
+        details: tuple[Detail, ...] = (grid_record(trained, axes=axes),)
+        if round == 1 and invariances:
+            details += (Invariances(found=_confirmed(invariances, trained)),)
+        passed = bool(trained.finished)
+        verdict = "Every one of the trainings diverged."
+        if passed:
+            label = trained.candidates[trained.best].label
+            base = min(trained.specs)
+            value = trained.commits[trained.best].value
+            real = lead_is_real(
+                value,
+                trained.commits[base].value,
+                noise=trained.noise,
+                samples=context.dataset.record.sizes["validation"],
+            )
+            verdict = (
+                f"{counted(len(candidates), 'training')} of up to {counted(plan.total_steps, 'step')}: best is "
+                f"{label}, validation {reading(1 - value, task)}"
+            )
+            verdict += (
+                "."
+                if trained.best == base
+                else (", more than the noise above the start." if real else ", within the noise of the start.")
+            )
+        return Evidence(
+            step=5,
+            name=NAMES[5],
+            visit=visit,
+            passed=passed,
+            verdict=verdict,
+            seconds=0.0,
+            numbers={"points": len(candidates), "steps": plan.total_steps, "noise": trained.noise},
+            detail=details,
+        )
+
+    evidence = context.leave(5, compute)
+    if trained.finished:
+        context.point = trained.specs[trained.best].hyperparameters
+    return evidence, trained
+
+
+def changed_words(before: Hyperparameters, after: Hyperparameters) -> tuple[Choice, ...]:
+    """What differs between two points, path by path."""
+    old, new = paths(before), paths(after)
+    return tuple(Choice(path=path, value=str(new[path]), why="") for path in new if new[path] != old[path])
+
+
+def _candidates(
+    start: Hyperparameters,
+    choices: tuple[tuple[str, Hyperparameters], ...],
+    invariances: tuple[Invariance, ...],
+    edge: tuple[str, ...],
+    *,
+    first: bool,
+) -> list[Candidate]:
+    found = [Candidate(label="the best point so far", point=start)]
+    found += [Candidate(label=words, point=point) for words, point in choices]
+    augmented = admitted_point(start, invariances)
+    if augmented != start:
+        found.append(Candidate(label="with the admitted augmentation", point=augmented))
+    lr = start.optimization.lr
+    factors = {"a higher rate": FINER, "a lower rate": 1 / FINER}
+    if "optimization.lr" in edge and first:
+        factors["a rate beyond the grid's edge"] = FINER**2
+    for words, factor in factors.items():
+        base = augmented
+        found.append(
+            Candidate(label=words, point=replace(base, optimization=replace(base.optimization, lr=lr * factor)))
+        )
+    unique: dict[Hyperparameters, Candidate] = {}
+    for candidate in found:
+        unique.setdefault(candidate.point, candidate)
+    return list(unique.values())
+
+
+def _axes(trained: Trained) -> tuple[str, ...]:
+    """Numeric hyperparameters in which the candidates differ."""
+    points = [paths(candidate.point) for candidate in trained.candidates.values()]
+    return tuple(
+        path
+        for path in points[0]
+        if isinstance(points[0][path], int | float) and len({point[path] for point in points}) > 1
+    )
+
+
+def _confirmed(invariances: tuple[Invariance, ...], trained: Trained) -> tuple[Invariance, ...]:
+    """The invariances with what training with them made of it, where that was tried."""
+    augmented = next((n for n, each in trained.candidates.items() if "augmentation" in each.label), None)
+    base = min(trained.specs)
+    if augmented is None or trained.commits[augmented].until_step != trained.commits[base].until_step:
+        return invariances
+    without, with_ = 1 - trained.commits[base].value, 1 - trained.commits[augmented].value
+    return tuple(
+        replace(each, why=f"{each.why} Trained with all admitted ones: {with_:.3f} instead of {without:.3f}.")
+        if each.admitted
+        else each
+        for each in invariances
+    )

@@ -1,0 +1,103 @@
+"""Where the recipe begins: the network and settings that the data and the budget suggest."""
+
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+
+import torch
+from torch import nn
+
+from trainwell.core.records.data import DataRecord
+from trainwell.core.records.hyperparameters import Architecture, Hyperparameters
+from trainwell.core.records.run import Budget
+from trainwell.core.records.trial import Precision, TrialSpec
+from trainwell.data.dataset import Dataset
+from trainwell.models.build import build_model
+from trainwell.models.defaults import defaults_for
+from trainwell.search.rebuild import rebuild
+from trainwell.training.loop import train
+
+FASTER = 1.1
+"""bfloat16 is chosen where it is at least this many times as fast: its noise is not worth less."""
+
+
+def starting_point(
+    record: DataRecord,
+    *,
+    model: str,
+    budget: Budget,
+    factory: Callable[[], nn.Module] | None,
+    sha256: str,
+) -> tuple[Hyperparameters, float]:
+    """Hyperparameters to begin with, and the epochs beyond which a training is of no more use.
+
+    Args:
+        record: of the data.
+        model: auto, a name, or file.py:function.
+        budget: decides how large a network can be trained.
+        factory: makes a network that exists only in Python; tried out here.
+        sha256: of the user's model file.
+    Raises:
+        ModelError: the user's network cannot be built or returns another shape.
+    """
+    point, epochs = defaults_for(
+        record.input, record.output, samples=record.sizes["train"], budget_seconds=budget.seconds, name=model
+    )
+    if factory is not None or model.endswith(")") or ":" in model:
+        point = Hyperparameters(
+            architecture=Architecture(name=model),
+            activation=point.activation,
+            regularization=point.regularization,
+            optimization=point.optimization,
+            schedule=point.schedule,
+        )
+        build_model(point, input=record.input, output=record.output, factory=factory, model_sha256=sha256)
+    return point, epochs
+
+
+def choose_precision(
+    dataset: Dataset,
+    point: Hyperparameters,
+    *,
+    device: str,
+    threads: int,
+    factory: Callable[[], nn.Module] | None,
+) -> Precision:
+    """bfloat16 where a training step is faster with it on this machine, by measurement; else float32."""
+    if torch.device(device).type == "mps":
+        return "float32"
+    spec = TrialSpec(
+        number=-1,
+        data=str(dataset.folder),
+        fingerprint=dataset.record.fingerprint,
+        hyperparameters=point,
+        total_steps=100,
+        decay_from=100,
+        seed=0,
+        threads=threads,
+        device=device,
+    )
+    setup = rebuild(spec, factory=factory).setup
+    seconds: dict[Precision, float] = {}
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    for precision in precisions:
+        times = []
+        before = perf_counter()
+        for _ in train(
+            setup.model,
+            setup.batches(),
+            loss=setup.loss,
+            optimizer=setup.optimizer(setup.model),
+            schedule=lambda _: 0.0,
+            until_step=7,
+            seed=0,
+            precision=precision,
+            device=device,
+        ):
+            if torch.device(device).type == "cuda":
+                torch.cuda.synchronize()
+            now = perf_counter()
+            times.append(now - before)
+            before = now
+        seconds[precision] = median(times[2:])
+    return "bfloat16" if seconds["float32"] > FASTER * seconds["bfloat16"] else "float32"

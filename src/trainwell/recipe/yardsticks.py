@@ -1,0 +1,154 @@
+"""Simple models on the same split and metric: what a network must beat to be worth its trouble."""
+
+import warnings
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainwell.core.records.evidence import Yardstick
+from trainwell.core.records.layout import InputLayout
+from trainwell.data.dataset import Dataset
+from trainwell.training.objective import score, standardize
+
+CELLS = 4_000_000
+"""Samples x features x classes that a yardstick is fitted on: a few seconds on one core."""
+LEAST = 200
+"""Samples that a yardstick is fitted on at least."""
+
+
+def measure_yardsticks(dataset: Dataset, *, seed: int, read_clock: bool) -> tuple[Yardstick, ...]:
+    """Fit the yardsticks on the training part and score them on validation and on test.
+
+    The best constant is the class shares or the mean; the linear model is logistic regression or least squares with a
+    little ridge on standardized features; HistGradientBoosting has scikit-learn's defaults. Where samples x features x
+    classes exceed `CELLS`, the last two see a sample, and their name says so.
+
+    Args:
+        dataset: prepared.
+        seed: of the sample and of HistGradientBoosting.
+        read_clock: whether seconds are measured.
+    Returns:
+        Best constant, linear model, HistGradientBoosting. Their figures on the test part decide nothing.
+    """
+    record = dataset.record
+    found = [_best_constant(dataset)]
+    train = dataset.parts["train"]
+    features = max(int(np.prod(record.input.shape)), 1)
+    most = max(CELLS // (features * (record.output.size if record.task == "classification" else 1)), LEAST)
+    sampled = len(train) > most
+    if sampled:
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+        train = train[order[:most].sort().values]
+    for name, model in _models(dataset, seed):
+        began = perf_counter() if read_clock else 0.0
+        made = _scored(model, dataset, train)
+        seconds = perf_counter() - began if read_clock else 0.0
+        note = f" on {len(train):,} samples" if sampled else ""
+        found.append(replace(made, name=name + note, seconds=seconds))
+    return tuple(found)
+
+
+def _models(dataset: Dataset, seed: int) -> list[tuple[str, Any]]:
+    # Imported here: scikit-learn takes a second, and predicting needs none of it.
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.multioutput import MultiOutputRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    record = dataset.record
+    categorical = [record.input.numbers + i for i, size in enumerate(record.input.cardinalities) if size <= 255]
+    if record.task == "classification":
+        return [
+            ("logistic regression", make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))),
+            (
+                "HistGradientBoosting",
+                HistGradientBoostingClassifier(random_state=seed, categorical_features=categorical or None),
+            ),
+        ]
+    boosting: Any = HistGradientBoostingRegressor(random_state=seed, categorical_features=categorical or None)
+    if record.output.size > 1:
+        boosting = MultiOutputRegressor(boosting)
+    return [("linear regression", make_pipeline(StandardScaler(), Ridge())), ("HistGradientBoosting", boosting)]
+
+
+def _scored(model: Any, dataset: Dataset, train: Tensor) -> Yardstick:
+    linear = hasattr(model, "steps")
+    record = dataset.record
+
+    def rows(index: Tensor) -> Any:
+        flat = dataset.inputs[index].float().flatten(1)
+        return (_expanded(flat, record.input) if linear else flat).numpy()
+
+    targets = dataset.targets[train]
+    if record.task == "regression":
+        targets = standardize(targets, record.output)
+    with warnings.catch_warnings():
+        # Not converged within its iterations is still a yardstick.
+        warnings.simplefilter("ignore")
+        fitted = model.fit(rows(train), targets.numpy() if targets.ndim == 1 or targets.shape[1] > 1 else targets[:, 0])
+        scores = {}
+        for part in ("validation", "test"):
+            index = dataset.parts[part]
+            if len(index):
+                scores[part] = score(_outputs(fitted, rows(index), dataset), dataset.targets[index], record.output)
+    judged = scores.get("validation") or scores["test"]
+    return Yardstick(
+        name="",
+        metric=judged.metric,
+        loss=judged.loss,
+        seconds=0.0,
+        test=scores["test"].metric if "test" in scores else None,
+    )
+
+
+def _outputs(fitted: Any, rows: Any, dataset: Dataset) -> Tensor:
+    record = dataset.record
+    if record.task == "regression":
+        return torch.from_numpy(np.asarray(fitted.predict(rows), dtype=np.float32).reshape(len(rows), -1))
+    probabilities = torch.zeros(len(rows), record.output.size)
+    probabilities[:, torch.from_numpy(np.asarray(fitted.classes_))] = torch.from_numpy(
+        fitted.predict_proba(rows).astype(np.float32)
+    )
+    return probabilities.clamp(min=1e-7).log()
+
+
+def _expanded(flat: Tensor, layout: InputLayout) -> Tensor:
+    """Rows for a linear model: missing numbers at the mean (0 after scaling), categories one-hot (at most 50 codes)."""
+    numbers = flat[:, : layout.numbers] if layout.kind == "table" else flat
+    center = torch.nanmean(numbers, dim=0, keepdim=True).nan_to_num()
+    parts = [torch.where(numbers.isnan(), center, numbers)]
+    for position, size in enumerate(layout.cardinalities):
+        codes = flat[:, layout.numbers + position].long().clamp(max=min(size, 50))
+        parts.append(torch.nn.functional.one_hot(codes, min(size, 50) + 1).float())
+    return torch.cat(parts, dim=1)
+
+
+def _best_constant(dataset: Dataset) -> Yardstick:
+    record = dataset.record
+    targets = dataset.targets[dataset.parts["train"]]
+    if record.task == "classification":
+        shares = torch.bincount(targets, minlength=record.output.size).double() / len(targets)
+        constant = shares.clamp(min=1e-7).log().float()
+    else:
+        constant = torch.zeros(record.output.size)
+
+    def scored(part: str) -> Any:
+        index = dataset.parts[part]
+        if not len(index):
+            return None
+        return score(constant.expand(len(index), -1), dataset.targets[index], record.output)
+
+    test = scored("test")
+    judged = scored("validation") or test
+    return Yardstick(
+        name="best constant",
+        metric=judged.metric,
+        loss=judged.loss,
+        seconds=0.0,
+        test=test.metric if test else None,
+    )

@@ -1,0 +1,1 @@
+"""Many networks: trials rebuilt from plain specifications, rungs, halving."""

@@ -1,0 +1,101 @@
+"""From a TrialSpec to something that trains."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from trainwell.core.errors import DataError
+from trainwell.core.records.trial import TrialSpec
+from trainwell.core.seeds import derive_seed
+from trainwell.data.dataset import Dataset
+from trainwell.data.prepare import open_prepared
+from trainwell.models.build import build_model, lr_factors
+from trainwell.search.augment import Augment
+from trainwell.training.objective import Objective
+from trainwell.training.optimizer import build_optimizer
+from trainwell.training.setup import Setup
+
+Factory = Callable[[], nn.Module]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A training as its specification says.
+
+    Attributes:
+        spec: what it was rebuilt from.
+        dataset: opened.
+        setup: the untouched network with data, loss and optimizer.
+    """
+
+    spec: TrialSpec
+    dataset: Dataset
+    setup: Setup
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(folder: str, fingerprint: str) -> Dataset:
+    dataset = open_prepared(Path(folder))
+    if dataset.record.fingerprint != fingerprint:
+        raise DataError(
+            f"A trial must find the data it was planned for, but {folder} holds other data "
+            f"({dataset.record.fingerprint[:12]} instead of {fingerprint[:12]}). Start a new run."
+        )
+    return dataset
+
+
+def rebuild(spec: TrialSpec, *, factory: Factory | None = None) -> Rebuilt:
+    """Open the data and build network, loss and optimizer.
+
+    Args:
+        spec: all that is needed, but for a network that exists only in Python.
+        factory: builds that one.
+    Returns:
+        The training, its network initialized by the trial's seed.
+    Raises:
+        DataError: the data is not what the trial was planned for.
+        ModelError: the network cannot be built.
+    """
+    dataset = _opened(spec.data, spec.fingerprint)
+    index = torch.cat([dataset.parts[part] for part in spec.parts]).sort().values
+    point = spec.hyperparameters
+    model = build_model(
+        point,
+        input=dataset.record.input,
+        output=dataset.record.output,
+        samples=dataset.inputs,
+        index=index,
+        seed=spec.seed,
+        factory=factory,
+        model_sha256=spec.model_sha256,
+    )
+    model.to(spec.device)
+    factors = lr_factors(model)
+    augment = Augment(
+        point.augmentation,
+        point.regularization,
+        kind=dataset.record.input.kind,
+        output=dataset.record.output,
+        steps_per_epoch=max(len(index) // min(point.optimization.batch_size, len(index)), 1),
+        seed=derive_seed(spec.seed, "augmentation"),
+    )
+    setup = Setup(
+        model=model,
+        inputs=dataset.inputs,
+        targets=dataset.targets,
+        train=index,
+        validation=dataset.parts["validation"],
+        output=dataset.record.output,
+        loss=Objective(output=dataset.record.output, label_smoothing=point.regularization.label_smoothing),
+        optimizer=functools.partial(build_optimizer, hyperparameters=point, lr_factors=factors),
+        batch_size=point.optimization.batch_size,
+        seed=spec.seed,
+        change=augment if augment.changes_anything else None,
+        precision=spec.precision,
+        device=spec.device,
+    )
+    return Rebuilt(spec=spec, dataset=dataset, setup=setup)

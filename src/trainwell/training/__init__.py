@@ -1,0 +1,1 @@
+"""One network, trained and observed: setup, loop, state, observe."""

@@ -1,0 +1,105 @@
+"""A training's state on disk: safetensors alone, no pickle."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trainwell.core.errors import StoreError
+from trainwell.core.files import write_atomically
+from trainwell.training.averaging import Averaging
+
+
+def save_state(path: Path, *, model: nn.Module, optimizer: Optimizer, averaging: Averaging | None, step: int) -> str:
+    """Write what a training needs to go on, under a temporary name, then rename.
+
+    Args:
+        path: of the checkpoint.
+        model: its parameters and buffers.
+        optimizer: its state; its settings come from the TrialSpec.
+        averaging: the averaged weights, where there are any.
+        step: optimizer steps taken.
+    Returns:
+        The file's sha256.
+    """
+    tensors: dict[str, Tensor] = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    numbers: dict[str, float] = {}
+    for index, entry in optimizer.state_dict()["state"].items():
+        for name, value in entry.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{index}.{name}"] = value
+            elif value is not None:
+                numbers[f"{index}.{name}"] = value
+    if averaging is not None:
+        tensors |= {f"averaging.{name}": tensor for name, tensor in averaging.tensors.items()}
+    about = {"step": step, "optimizer": numbers, "averaged": averaging.count if averaging else 0}
+    whole = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    data = save(whole, metadata={"trainwell": json.dumps(about)})
+    write_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_state(path: Path, *, model: nn.Module, optimizer: Optimizer, averaging: Averaging | None) -> int:
+    """Read what `save_state` wrote into a model, optimizer and average built from the same TrialSpec.
+
+    Args:
+        path: of the checkpoint.
+        model: filled.
+        optimizer: filled.
+        averaging: filled.
+    Returns:
+        Optimizer steps taken.
+    Raises:
+        StoreError: the file cannot be read or is another training's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["trainwell"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise StoreError(f"The checkpoint {path} cannot be read: {error}.") from error
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    try:
+        model.load_state_dict(part("model."))
+    except RuntimeError as error:
+        raise StoreError(f"The checkpoint {path} is of another network: {error}") from error
+    state: dict[int, dict[str, Tensor | float]] = {}
+    for key, value in (part("optimizer.") | about["optimizer"]).items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    if averaging is not None:
+        averaging.load(part("averaging."), about["averaged"])
+    return int(about["step"])
+
+
+def load_weights(path: Path, model: nn.Module, *, averaged: bool) -> None:
+    """Read only the network out of a checkpoint: the averaged weights, or the last ones."""
+    prefix = "averaging." if averaged else "model."
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {
+                name.removeprefix(prefix): file.get_tensor(name)
+                for name in file.keys()  # noqa: SIM118 - no mapping
+                if name.startswith(prefix)
+            }
+        model.load_state_dict(tensors)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise StoreError(f"The checkpoint {path} cannot be read: {error}.") from error
+
+
+def tensors_hash(model: nn.Module) -> str:
+    """BLAKE2b of a network's parameters and buffers, names and bits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,281 @@
+"""The page of a run: whole, self-contained, deterministic, and deaf to what data says."""
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from trainwell.core.records.evidence import Evidence
+from trainwell.core.records.run import RunRecord
+from trainwell.pictures.text import clean
+from trainwell.report.page import render, write
+from trainwell.report.steps import rounds
+
+CHROMIUM = Path("/usr/bin/chromium")
+EXAMPLES = ("classification", "regression", "unfinished", "hostile", "many_classes")
+VOID = {"meta", "img", "br"}
+TAGS = VOID | {
+    *("html", "head", "title", "style", "body", "header", "nav", "main", "footer", "section", "article", "div"),
+    *("h1", "h2", "h3", "p", "a", "ul", "li", "dl", "dt", "dd", "strong", "b", "small", "span", "code"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption"),
+    *("svg", "g", "path", "text", "defs", "clippath", "rect", "use", "tspan"),
+}
+
+
+class Reader(HTMLParser):
+    """Checks that every element is closed in order, and keeps what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.texts: list[str] = []
+        self.headings: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+        if self.open and self.open[-1] in ("h1", "h2", "h3"):
+            self.headings.append(data.strip())
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.texts)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture(scope="module")
+def runs(examples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunRecord]:
+    return {name: getattr(examples, name)(tmp_path_factory.mktemp(name) / "runs" / name) for name in EXAMPLES}
+
+
+@pytest.fixture(scope="module")
+def pages(runs: dict[str, RunRecord]) -> dict[str, str]:
+    return {name: render(run) for name, run in runs.items()}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_page_is_well_formed_and_needs_nothing_from_outside(name: str, pages: dict[str, str]) -> None:
+    reader = read(pages[name])
+    assert reader.tags <= TAGS
+    ids = [value for _, attribute, value in reader.attributes if attribute == "id"]
+    assert len(ids) == len(set(ids))
+    for tag, attribute, value in reader.attributes:
+        assert not attribute.startswith("on"), (tag, attribute)
+        if attribute == "href":
+            assert value.startswith("#")
+            assert value[1:] in ids
+        if attribute == "src":
+            assert value.startswith(("data:image/png;base64,", "data:image/jpeg;base64,"))
+        if attribute == "style":
+            assert all(target[1:] in ids for target in re.findall(r"url\(([^)]*)\)", value))
+    assert pages[name].count("Content-Security-Policy") == 1
+    assert "default-src 'none'" in next(
+        value for _, key, value in reader.attributes if key == "content" and "src" in value
+    )
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_verdict_decision_and_finding_is_said(
+    name: str, runs: dict[str, RunRecord], pages: dict[str, str]
+) -> None:
+    text, run = read(pages[name]).text, runs[name]
+    assert clean(run.name) in text
+    assert run.result is None or clean(run.result.headline) in text
+    for visit in run.evidence:
+        assert clean(visit.verdict) in text
+        for finding in visit.findings:
+            assert finding.code in text
+            assert all(clean(remedy.text) in text for remedy in finding.remedies)
+    for decision in run.decisions:
+        assert clean(decision.text) in text
+        assert clean(decision.why) in text
+    for warning in run.data.warnings:
+        assert clean(warning) in text
+    for one in run.data.left_out:
+        assert clean(one.name) in text
+    for column in run.data.columns:
+        assert clean(column.why) in text
+    for version in run.settings.versions.values():
+        assert clean(version) in text
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_page_is_a_few_hundred_kilobytes(name: str, pages: dict[str, str]) -> None:
+    assert 40_000 < len(pages[name].encode()) < 450_000
+
+
+@pytest.mark.parametrize("name", ["classification", "hostile"])
+def test_equal_records_give_equal_pages(name: str, runs: dict[str, RunRecord], pages: dict[str, str]) -> None:
+    assert render(dataclasses.replace(runs[name])) == pages[name]
+
+
+def test_the_verdict_comes_first_and_the_steps_in_order(pages: dict[str, str]) -> None:
+    page = pages["classification"]
+    parts = ["verdict", "trust", "next", "steps", "kept", "test", "findings", "decisions", "data", "machine"]
+    places = [page.index(f'<section id="{part}"') for part in parts]
+    assert places == sorted(places)
+    shown = [text for text in read(page).headings if "·" not in text]
+    titles = ["Look at the data", "Check the initial loss", "Overfit a small sample", "Find the learning rate"]
+    titles += ["Coarse grid", "Refined grid", "Look at the learning curves", "Go on or stop"]
+    assert [text for text in shown if text in titles] == titles
+
+
+def test_later_rounds_are_folded(pages: dict[str, str]) -> None:
+    page = pages["classification"]
+    assert page.count("<strong>Round 2</strong>") == 1
+    folded = page[page.index("<strong>Round 2</strong>") :]
+    folded = folded[: folded.index("<h2")]
+    assert "Refined grid, visit 2" in folded
+    assert "Refined grid, visit 2" not in page.replace(folded, "")
+
+
+def test_a_new_round_begins_where_step_7_sends_back() -> None:
+    def cut(*steps: int) -> list[list[int]]:
+        visits = [Evidence(step=step, name="", visit=1, passed=True, verdict="", seconds=0.0) for step in steps]
+        return [[visit.step for visit in one] for one in rounds(visits)]
+
+    assert cut() == []
+    assert cut(0, 1, 1, 2, 1, 2, 3) == [[0, 1, 1, 2, 1, 2, 3]]
+    assert cut(0, 4, 4, 5, 6, 7, 5, 6, 7, 4, 5, 6) == [[0, 4, 4, 5, 6, 7], [5, 6, 7], [4, 5, 6]]
+
+
+def test_what_was_measured_is_written(pages: dict[str, str]) -> None:
+    text = read(pages["classification"]).text
+    for said in (
+        "98.6%",
+        "on 360 test samples, touched once; 95% interval 96.8% to 99.4%",
+        "The network is above the best yardstick on the same test data: HistGradientBoosting, 96.4%.",
+        "trainwell predict classification photo.png",
+        "Most often mistaken: 8 for 1, 2 times.",
+        "Weakest: 8, 94.4% recognized.",
+        "horizontal flip",
+        "97.0% sure",
+    ):
+        assert said in text.replace("digits photo", "classification photo")
+    regression = read(pages["regression"]).text
+    for said in (
+        "0.447",
+        "interval 0.290 to 0.570",
+        "is typically off by 56.3",
+        "Every value is another: an identifier.",
+    ):
+        assert said in regression
+
+
+def test_a_better_yardstick_is_said_with_its_doubt(pages: dict[str, str]) -> None:
+    text = read(pages["regression"]).text
+    assert "The network is below the best yardstick on the same test data: HistGradientBoosting, 0.460." in text
+    assert "HistGradientBoosting reached 0.460 on the same test data: inside the network's interval" in text
+
+
+def test_noise_is_not_sold_as_skill(runs: dict[str, RunRecord], pages: dict[str, str]) -> None:
+    assert "do not use its predictions" in pages["hostile"]
+    assert "do not use its predictions" not in pages["classification"]
+
+
+def test_an_unfinished_run_says_how_to_go_on(pages: dict[str, str]) -> None:
+    text = read(pages["unfinished"]).text
+    assert "This run is not finished: step 3, find the learning rate, was the last that ended." in text
+    assert "trainwell fit --resume digits-2" in text
+    assert "trainwell predict" not in text
+    assert "The picture montage.png is missing from the evidence folder." in text
+
+
+def test_a_run_that_has_only_begun_has_a_page(runs: dict[str, RunRecord]) -> None:
+    begun = dataclasses.replace(runs["unfinished"], evidence=(), trials=(), decisions=())
+    assert "no step has ended yet" in read(render(begun)).text
+
+
+def test_photographs_stand_in_the_page(pages: dict[str, str]) -> None:
+    assert pages["classification"].count('src="data:image/png;base64,') == 4
+    assert "picture missing" not in pages["classification"]
+
+
+def test_pictures_have_a_sentence_for_those_who_do_not_see_them(pages: dict[str, str]) -> None:
+    for name in EXAMPLES:
+        reader = read(pages[name])
+        labels = [value for tag, key, value in reader.attributes if tag == "svg" and key == "aria-label"]
+        assert len(labels) == pages[name].count("<svg ") > 0
+        assert all(len(label) > 5 for label in labels)
+        assert all(value for tag, key, value in reader.attributes if tag == "img" and key == "alt")
+
+
+def test_a_name_with_a_space_is_quoted_for_the_shell(runs: dict[str, RunRecord]) -> None:
+    run = dataclasses.replace(runs["unfinished"], name="my run; rm -rf")
+    assert "trainwell fit --resume 'my run; rm -rf'" in read(render(run)).text
+
+
+def test_write_is_whole_or_not_at_all(
+    runs: dict[str, RunRecord], pages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.html"
+    write(runs["unfinished"], path)
+    assert path.read_text() == pages["unfinished"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("trainwell.report.page.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(runs["regression"], path)
+    assert path.read_text() == pages["unfinished"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_in_a_browser_nothing_runs_nothing_is_fetched_and_nothing_sticks_out(
+    name: str, runs: dict[str, RunRecord], pages: dict[str, str], tmp_path: Path
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    path = tmp_path / "report.html"
+    path.write_text(pages[name])
+    quiet = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[*quiet, "--disable-sync"])
+        try:
+            for width in (390, 1280):
+                page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark")
+                asked: list[str] = []
+                logged: list[str] = []
+                page.on("request", lambda request, asked=asked: asked.append(request.url))
+                page.on("console", lambda message, logged=logged: logged.append(message.text))
+                page.on("dialog", lambda dialog, logged=logged: logged.append(dialog.message))
+                page.goto(path.as_uri())
+                page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+                assert [url for url in asked if not url.startswith("data:image/")] == [path.as_uri()]
+                assert logged == []
+                assert page.title() == f"{clean(runs[name].name)} · trainwell".strip()
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert page.evaluate("document.querySelectorAll('script, iframe, object, embed').length") == 0
+                page.close()
+        finally:
+            browser.close()
