@@ -75,7 +75,8 @@ def run(
             group["lr"] = rate * group["factor"]
         with autocast:
             logits = model(batch)
-        functional.cross_entropy(logits.float(), labels[index], label_smoothing=SMOOTHING).backward()
+        loss = functional.cross_entropy(logits.float(), labels[index], label_smoothing=SMOOTHING)
+        torch.autograd.backward(loss)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         torch._foreach_lerp_(mean, live, max(1.0 / (step + 1), 1.0 / horizon))
@@ -83,7 +84,7 @@ def run(
     averaged.eval()
     with torch.no_grad(), autocast:
         shown, truth = test or (images, labels)
-        votes = [averaged(part) + averaged(part.flip(2)) for part in shown.split(1000)]
+        votes = [averaged(part) + averaged(part.flip(2)) for part in torch.split(shown, 1000)]
     accuracy = float((torch.cat(votes).argmax(1) == truth).double().mean())
     done = total * batch_size
     return {"samples_per_second": done / seconds, "seconds": seconds, "cpu_seconds": cpu_seconds, "accuracy": accuracy}

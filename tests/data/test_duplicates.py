@@ -21,12 +21,14 @@ def rows_of(frame: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def photos(count: int, *, size: int = 32) -> NDArray[np.uint8]:
+    """Smooth pictures whose brightness varies more than their colour, as that of photographs does."""
     rng = np.random.default_rng(0)
     made = []
     for _ in range(count):
-        rough = Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8))
-        smooth = np.asarray(rough.filter(ImageFilter.GaussianBlur(3)), float)
-        made.append(np.clip((smooth - smooth.mean()) * 60 / smooth.std() + 128, 0, 255).astype(np.uint8))
+        layers = [rng.integers(0, 256, (size, size, 3), dtype=np.uint8), rng.integers(0, 256, (size, size), np.uint8)]
+        colour, light = (np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(3)), float) for x in layers)
+        mixed = 0.3 * (colour - colour.mean()) + (light - light.mean())[..., None]
+        made.append(np.clip(mixed * 60 / mixed.std() + 128, 0, 255).astype(np.uint8))
     return np.stack(made)
 
 

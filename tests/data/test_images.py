@@ -1,11 +1,12 @@
 """Every mode of picture, decoded to what it shows."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from trainwell.core.errors import DataError
 from trainwell.data.images import UnreadableError, decode, frame_size, quiet, read_header
@@ -18,6 +19,11 @@ def decoded(path: Path, *, channels: int = 3, height: int = 8, width: int = 8, *
     given = {"whole_range": (0.0, 255.0), "float_range": (0.0, 1.0)} | ranges
     with quiet():
         return decode(str(path), height=height, width=width, channels=channels, **given)
+
+
+def mode_of(path: Path) -> str:
+    with Image.open(path) as picture:
+        return picture.mode
 
 
 def saved(tmp_path: Path, picture: Image.Image, name: str, **options: Any) -> Path:
@@ -34,7 +40,7 @@ def test_gray_is_one_channel(tmp_path: Path) -> None:
 
 def test_bilevel_is_black_and_white(tmp_path: Path) -> None:
     path = saved(tmp_path, Image.fromarray(RAMP > 127), "1.png")
-    assert Image.open(path).mode == "1"
+    assert mode_of(path) == "1"
     assert (decoded(path, channels=1)[..., 0] == np.where(RAMP > 127, 255, 0)).all()
 
 
@@ -64,7 +70,7 @@ def test_palette_with_transparency(tmp_path: Path) -> None:
     picture.putpalette([200, 0, 0, 0, 0, 200])
     picture.paste(1, (4, 0, 8, 8))
     path = saved(tmp_path, picture, "p.png", transparency=0)
-    assert Image.open(path).mode == "P"
+    assert mode_of(path) == "P"
     pixels = decoded(path)
     assert (pixels[:, :4] == 255).all()
     assert (pixels[:, 4:] == (0, 0, 200)).all()
@@ -82,8 +88,8 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
 
 
 def test_lab_becomes_rgb(tmp_path: Path) -> None:
-    path = saved(tmp_path, Image.new("LAB", (8, 8), (255, 0, 0)), "lab.tif")
-    assert Image.open(path).mode == "LAB"
+    path = saved(tmp_path, Image.new("LAB", (8, 8), (255, 128, 128)), "lab.tif")
+    assert mode_of(path) == "LAB"
     assert (decoded(path) >= 253).all()
 
 
@@ -112,15 +118,14 @@ def test_float_with_nan_is_unreadable(tmp_path: Path) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_obeyed(tmp_path: Path, orientation: int) -> None:
     # As a viewer shows it: what Pillow itself does on the whole picture.
-    from PIL import ImageOps
-
     pixels = np.zeros((8, 16, 3), np.uint8)
     pixels[:4, :4] = 255
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = saved(tmp_path, Image.fromarray(pixels), "e.png", exif=exif)
     header = read_header(str(path))
-    upright = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    with Image.open(path) as picture:
+        upright = np.asarray(ImageOps.exif_transpose(picture))
     assert (header.height, header.width) == upright.shape[:2]
     assert (decoded(path, height=header.height, width=header.width) == upright).all()
 
@@ -180,8 +185,6 @@ def test_postscript_is_never_run(tmp_path: Path) -> None:
 
 
 def test_pipe_does_not_hang(tmp_path: Path) -> None:
-    import os
-
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UnreadableError, match="it is no regular file"):
         decoded(tmp_path / "pipe.png")

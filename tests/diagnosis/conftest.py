@@ -61,6 +61,7 @@ class Lab:
     """Every method is deterministic: its seed is its argument."""
 
     linear_tail = staticmethod(linear_tail)
+    split = Split
 
     def digits(self, *, train: int = 800, noise: float = 0.0, seed: int = 0, shuffle_labels: bool = False) -> Split:
         """8x8 pictures, standardized; a share `noise` of the training labels is drawn anew."""

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from trainwell.activations import ACTIVATIONS
 from trainwell.core.records.data import DataRecord
 from trainwell.core.records.finding import Finding
 from trainwell.core.records.hyperparameters import Architecture, Hyperparameters
@@ -19,6 +20,8 @@ from trainwell.diagnosis.changes import apply_change
 from trainwell.diagnosis.curve_shapes import read_curves
 from trainwell.diagnosis.diagnose import diagnose
 from trainwell.diagnosis.rules.table import RULES
+from trainwell.initialization import SCHEMES
+from trainwell.schedules import SCHEDULES
 
 
 def _numbers_away(message: str) -> str:
@@ -475,15 +478,6 @@ ROWS = (
     ),
     Row(
         code="OPT014",
-        fires="NaN in the input",
-        misses="torch's start",
-        severity="error",
-        message="The untouched network's loss is NaN.",
-        threshold="LOWER",
-        changed_to=0.5,
-    ),
-    Row(
-        code="OPT014",
         fires="lost",
         misses="late burst",
         severity="error",
@@ -648,7 +642,7 @@ def test_its_threshold_decides(row: Row, case: Case, monkeypatch: pytest.MonkeyP
     after = only(row.code, case(row.fires))
     assert after != before
     # The recipe and `check` ask through `diagnose`: one definition.
-    told = [finding for finding in diagnose(case(row.fires), select=[row.code]).findings]
+    told = list(diagnose(case(row.fires), select=[row.code]).findings)
     assert told == ([] if after is None else [after])
 
 
@@ -697,6 +691,15 @@ def test_reading_follows_the_rules_threshold(case: Case, monkeypatch: pytest.Mon
     module = importlib.import_module(RULES["SCH003"].find.__module__)
     monkeypatch.setattr(module, "FALLS", 10.0)
     assert read_curves(curves).shape != "stopped too early"
+
+
+def test_untouched_network_without_a_finite_loss(case: Case) -> None:
+    finding = only("OPT014", case("NaN in the input"))
+    assert finding is not None
+    assert finding.severity == "error"
+    assert finding.message == "The untouched network's loss is NaN."
+    follows = diagnose(case("NaN in the input")).findings
+    assert [finding.code for finding in follows][:1] == ["DAT001"]
 
 
 def test_initial_loss_explains_the_excess_by_the_spread(case: Case) -> None:
@@ -787,6 +790,59 @@ def test_small_sample_names_earlier_attempts(case: Case) -> None:
     assert finding is not None
     assert "(2 other rates were tried before)" in finding.message
     assert finding.remedies[0].change == {"optimization.lr*": 3.0}
+
+
+def test_sweep_that_still_falls_at_its_end(lab: Any) -> None:
+    sweep = lab.sweep(lab.mlp(64, 64, 64, 10), lab.digits(), low=1e-5, high=3e-3)
+    assert sweep.usable
+    finding = only("OPT003", Observation(lr_sweep=sweep))
+    assert finding is not None
+    assert _numbers_away(finding.message) == (
+        "The loss still falls at the highest learning rate tried, #: the best rate lies above."
+    )
+
+
+@pytest.mark.parametrize("code", ["OPT004", "OPT005"])
+def test_gradient_that_was_not_measured_is_no_finding(code: str, case: Case) -> None:
+    seen = case("torch's start").initial_loss
+    assert seen is not None
+    for i in range(len(seen.layers)):
+        layers = list(seen.layers)
+        layers[i] = replace(layers[i], gradient_std=math.nan)
+        assert only(code, Observation(initial_loss=replace(seen, layers=tuple(layers)))) is None
+
+
+def test_infinite_gradient_is_named(case: Case) -> None:
+    seen = case("torch's start").initial_loss
+    assert seen is not None
+    broken = (replace(seen.layers[0], gradient_std=math.inf), *seen.layers[1:])
+    finding = only("OPT005", Observation(initial_loss=replace(seen, layers=broken)))
+    assert finding is not None
+    assert finding.message == 'The gradient explodes: at layer "0" it is infinite.'
+    assert finding.where.layer == "0"
+
+
+def test_layers_below_a_zero_output_layer_have_not_vanished(case: Case) -> None:
+    seen = case("zero output layer").initial_loss
+    assert seen is not None
+    assert [layer.gradient_std for layer in seen.layers[:-1]] == [0.0, 0.0]
+    assert only("OPT004", Observation(initial_loss=seen)) is None
+
+
+def test_remedies_name_what_exists(case: Case) -> None:
+    known = {
+        "activation": set(ACTIVATIONS),
+        "initialization.scheme": set(SCHEMES),
+        "schedule.decay": set(SCHEDULES),
+    }
+    named = set()
+    for row in ROWS:
+        for finding in RULES[row.code](case(row.fires)):
+            for remedy in finding.remedies:
+                for path in known.keys() & remedy.change.keys():
+                    assert remedy.change[path] in known[path]
+                    named.add(path)
+    assert named == set(known)
 
 
 def test_yardstick_makes_underfitting_a_warning(case: Case) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from trainwell.core.errors import SettingError
 from trainwell.core.records.layout import InputLayout
-from trainwell.models.convnet import OUTPUT_SCALE, ConvNet, identity_convolution, output_layer, stage_widths
+from trainwell.models.convnet import OUTPUT_SCALE, ConvNet, Stage, identity_convolution, output_layer, stage_widths
 from trainwell.models.image_input import ImageInput
 
 
@@ -25,12 +25,12 @@ def network(
     side: int = 8, *, channels: int = 1, width: int = 8, depth: int = 2, dropout: float = 0.0, seed: int = 0
 ) -> ConvNet:
     entry = ImageInput(InputLayout(kind="image", height=side, width=side, channels=channels))
-    entry.fit(images(64, side, channels))
+    entry.fit(images(16 if side > 32 else 64, side, channels))
     draw = torch.Generator().manual_seed(seed)
     return ConvNet(entry, width=width, depth=depth, outputs=10, dropout=dropout, generator=draw)
 
 
-@pytest.mark.parametrize("side", [1, 2, 3, 5, 8, 28, 32, 64, 96, 224])
+@pytest.mark.parametrize("side", [1, 2, 3, 8, 28, 64, 96, 224])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_takes_images_of_any_size(side: int, channels: int) -> None:
     made = network(side, channels=channels, width=4)
@@ -98,8 +98,10 @@ def test_outputs_by_hand() -> None:
     made = network().eval()
     batch = images(4, 8)
     maps = made.input(batch)
-    for layer in [layer for stage in made.stages for layer in stage.layers]:
-        maps = layer(maps)
+    for stage in made.stages:
+        assert isinstance(stage, Stage)
+        for layer in stage.layers:
+            maps = layer(maps)
     features = maps.flatten(2).max(dim=2).values
     torch.testing.assert_close(made(batch), OUTPUT_SCALE * (features @ made.output.weight.T + made.output.bias))
 
@@ -120,14 +122,25 @@ def test_dropout_is_random_in_training_only() -> None:
     assert torch.equal(made(batch), made(batch))
 
 
-def test_convolutions_are_laid_out_channels_last_and_saved() -> None:
-    made = network(channels=3)
-    assert all(
-        layer.weight.is_contiguous(memory_format=torch.channels_last)
-        for layer in made.modules()
-        if isinstance(layer, nn.Conv2d)
-    )
-    fresh = network(channels=3, seed=9)
+@pytest.mark.parametrize("floating", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_maps_lie_channels_last_and_weights_contiguous(channels: int, floating: bool) -> None:
+    made = network(channels=channels)
+    batch = images(4, 8, channels)
+    seen: list[bool] = []
+    for layer in made.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(
+                lambda _module, _inputs, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
+            )
+    made(batch.permute(0, 3, 1, 2).float() / 255 if floating else batch)
+    assert len(seen) == 4
+    assert all(seen)
+    assert all(tensor.is_contiguous() for tensor in made.state_dict().values())
+
+
+def test_what_is_saved_is_what_was_trained() -> None:
+    made, fresh = network(channels=3), network(channels=3, seed=9)
     fresh.load_state_dict(load(save(made.state_dict())))
     batch = images(3, 8, 3)
     assert torch.equal(fresh.eval()(batch), made.eval()(batch))

@@ -1,6 +1,7 @@
 """Every picture against the record it was drawn from."""
 
 import dataclasses
+import functools
 import math
 import re
 import threading
@@ -11,10 +12,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from trainwell.core.records.curve import Curve
 from trainwell.core.records.data import DataRecord
@@ -59,8 +63,8 @@ def drawings(run: RunRecord) -> list[tuple[str, Draw]]:
     task = run.data.task
     made: list[tuple[str, Draw]] = [("class counts", lambda: class_counts(run.data))]
     for look in details(run, Look):
-        made.append(("yardsticks", lambda look=look: yardsticks(look.yardsticks, task, run.outcome)))
-        made.append(("yardsticks before", lambda look=look: yardsticks(look.yardsticks, task)))
+        made.append(("yardsticks", functools.partial(yardsticks, look.yardsticks, task, run.outcome)))
+        made.append(("yardsticks before", functools.partial(yardsticks, look.yardsticks, task)))
     functions: tuple[tuple[type, Callable[..., Figure], bool], ...] = (
         (InitialLoss, initial_loss, False),
         (InitialLoss, layer_statistics, False),
@@ -75,7 +79,7 @@ def drawings(run: RunRecord) -> list[tuple[str, Draw]]:
     for kind, function, with_task in functions:
         for record in details(run, kind):
             arguments = (record, task) if with_task else (record,)
-            made.append((function.__name__, lambda function=function, arguments=arguments: function(*arguments)))
+            made.append((function.__name__, functools.partial(function, *arguments)))
     if run.outcome is not None:
         outcome = run.outcome
         made.append(("confusion", lambda: confusion(outcome.confusion, run.data.output.names)))
@@ -90,8 +94,20 @@ def marks(figure: Figure, panel: int = 0, *, marker: str = "o") -> list[tuple[fl
     found = []
     for line in figure.axes[panel].get_lines():
         if line.get_marker() == marker and line.get_gid() != "best":
-            found += list(zip(map(float, line.get_xdata()), map(float, line.get_ydata())))
+            found += list(zip(xs(line), ys(line)))
     return found
+
+
+def xs(line: Line2D) -> list[float]:
+    return [float(value) for value in np.asarray(line.get_xdata())]
+
+
+def ys(line: Line2D) -> list[float]:
+    return [float(value) for value in np.asarray(line.get_ydata())]
+
+
+def widths(figure: Figure, panel: int = 0) -> list[float]:
+    return [bar.get_width() for bar in figure.axes[panel].patches if isinstance(bar, Rectangle)]
 
 
 def words(figure: Figure) -> list[str]:
@@ -142,15 +158,14 @@ def test_any_class_name_makes_well_formed_svg(names: list[str]) -> None:
 
 def test_class_counts_draws_one_bar_a_class(runs: dict[str, RunRecord]) -> None:
     data = runs["classification"].data
-    bars = class_counts(data).axes[0].patches
-    assert [bar.get_width() for bar in bars] == [sum(part) for part in zip(*data.class_counts.values())]
-    assert len(class_counts(runs["many_classes"].data).axes[0].patches) == MOST_ROWS
+    assert widths(class_counts(data)) == [sum(part) for part in zip(*data.class_counts.values())]
+    assert len(widths(class_counts(runs["many_classes"].data))) == MOST_ROWS
 
 
 def test_many_classes_keep_the_largest_and_the_smallest(runs: dict[str, RunRecord]) -> None:
     data: DataRecord = runs["many_classes"].data
     counts = sorted(data.class_counts["train"])
-    drawn = [bar.get_width() for bar in class_counts(data).axes[0].patches]
+    drawn = widths(class_counts(data))
     half = MOST_ROWS // 2
     assert sorted(drawn) == [*counts[:half], *counts[-half:]]
 
@@ -174,9 +189,7 @@ def test_initial_loss_names_the_three_losses(runs: dict[str, RunRecord]) -> None
     layered = layer_statistics(record)
     assert [x for x, _ in marks(layered)] == [layer.std for layer in record.layers]
     assert [x for x, _ in marks(layered, 1)] == [layer.gradient_std for layer in record.layers]
-    assert [bar.get_width() for bar in layered.axes[2].patches] == pytest.approx(
-        [100 * one.dead for one in record.layers]
-    )
+    assert widths(layered, 2) == pytest.approx([100 * one.dead for one in record.layers])
 
 
 def test_small_sample_draws_the_fit_and_every_attempt(runs: dict[str, RunRecord]) -> None:
@@ -184,15 +197,15 @@ def test_small_sample_draws_the_fit_and_every_attempt(runs: dict[str, RunRecord]
     loss, metric = small_sample(record, "classification").axes
     assert len(loss.get_lines()) == 1 + len(record.attempts)
     (line,) = metric.get_lines()
-    assert list(line.get_ydata()) == pytest.approx([100 * value for value in record.metric.y])
+    assert ys(line) == pytest.approx([100 * value for value in record.metric.y])
 
 
 def test_sweep_draws_what_is_finite_and_the_choice(runs: dict[str, RunRecord]) -> None:
     (record,) = details(runs["classification"], LrSweep)
     (panel,) = sweep(record).axes
     measured, smoothed = (line for line in panel.get_lines() if line.get_label() in ("measured", "smoothed"))
-    assert len(measured.get_xdata()) == sum(map(math.isfinite, record.curve.y))
-    assert len(smoothed.get_xdata()) == len(record.smoothed.y)
+    assert len(xs(measured)) == sum(map(math.isfinite, record.curve.y))
+    assert len(xs(smoothed)) == len(record.smoothed.y)
     assert "0.003" in words(sweep(record))
     assert len(confirmations(record).axes[0].get_lines()) == len(record.confirmations)
 
@@ -205,9 +218,9 @@ def test_grid_draws_each_trial_once_and_rings_the_best(runs: dict[str, RunRecord
         assert len(marks(figure)) == len(states) - states.count("diverged")
         assert sum(line.get_gid() == "best" for line in figure.axes[0].get_lines()) == 1
     record = details(runs["classification"], Grid)[1]
-    panels = slices(record, "classification").axes
+    sliced = slices(record, "classification")
     for number in range(len(record.axes)):
-        assert len(marks(panels[number].figure, number)) == len(record.points)
+        assert len(marks(sliced, number)) == len(record.points)
 
 
 def test_scale_puts_zero_left_of_a_logarithmic_axis_and_words_in_their_order() -> None:
@@ -229,7 +242,7 @@ def point(**coordinates: float) -> GridPoint:
 def test_learning_curves_draws_all_five(runs: dict[str, RunRecord]) -> None:
     record = details(runs["classification"], LearningCurves)[0]
     loss, metric, rate = learning_curves(record, "classification").axes
-    drawn = [len(line.get_xdata()) for panel in (loss, metric, rate) for line in panel.get_lines()]
+    drawn = [len(xs(line)) for panel in (loss, metric, rate) for line in panel.get_lines()]
     assert drawn == [20] * 5
     assert loss.get_yscale() == "log"
 
@@ -238,10 +251,10 @@ def test_training_draws_each_measurement(runs: dict[str, RunRecord]) -> None:
     trial = runs["classification"].trials[-1]
     loss, metric, rate = training(trial, "classification").axes
     optimized, train, validation = loss.get_lines()
-    assert len(optimized.get_xdata()) == len(trial.metrics) == len(rate.get_lines()[0].get_xdata())
+    assert len(xs(optimized)) == len(trial.metrics) == len(xs(rate.get_lines()[0]))
     measured = [line.validation for line in trial.metrics if line.validation is not None]
-    assert list(validation.get_ydata()) == [score.loss for score in measured]
-    assert len(train.get_xdata()) == len(measured) == len(metric.get_lines()[1].get_xdata())
+    assert ys(validation) == [score.loss for score in measured]
+    assert len(xs(train)) == len(measured) == len(xs(metric.get_lines()[1]))
     bare = dataclasses.replace(
         trial, metrics=tuple(dataclasses.replace(one, train=None, validation=None) for one in trial.metrics)
     )

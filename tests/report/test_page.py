@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from trainwell.core.records.evidence import Evidence
 from trainwell.core.records.run import RunRecord
@@ -170,13 +171,13 @@ def test_what_was_measured_is_written(pages: dict[str, str]) -> None:
         "98.6%",
         "on 360 test samples, touched once; 95% interval 96.8% to 99.4%",
         "The network is above the best yardstick on the same test data: HistGradientBoosting, 96.4%.",
-        "trainwell predict classification photo.png",
-        "Most often mistaken: 8 for 1, 2 times.",
-        "Weakest: 8, 94.4% recognized.",
+        "trainwell predict digits photo.png",
+        "Most often mistaken: class 8 for class 1, 2 times.",
+        "Weakest class: 8, 94.4% recognized.",
         "horizontal flip",
         "97.0% sure",
     ):
-        assert said in text.replace("digits photo", "classification photo")
+        assert said in text
     regression = read(pages["regression"]).text
     for said in (
         "0.447",
@@ -209,6 +210,16 @@ def test_an_unfinished_run_says_how_to_go_on(pages: dict[str, str]) -> None:
 def test_a_run_that_has_only_begun_has_a_page(runs: dict[str, RunRecord]) -> None:
     begun = dataclasses.replace(runs["unfinished"], evidence=(), trials=(), decisions=())
     assert "no step has ended yet" in read(render(begun)).text
+
+
+def test_a_long_run_keeps_a_short_page(examples: ModuleType, runs: dict[str, RunRecord]) -> None:
+    run = runs["unfinished"]
+    many = tuple(dataclasses.replace(run.decisions[0], number=number) for number in range(5_000))
+    trials = tuple(examples.trial(number, "coarse", 0.1) for number in range(1_000))
+    page = render(dataclasses.replace(run, decisions=many, trials=trials))
+    assert len(page.encode()) < 250_000
+    assert "The last 200 of 5,000 decisions" in page
+    assert "800 more stand in the store of the run." in page
 
 
 def test_photographs_stand_in_the_page(pages: dict[str, str]) -> None:
@@ -248,14 +259,18 @@ def test_write_is_whole_or_not_at_all(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def listen(page: Page, asked: list[str], logged: list[str]) -> None:
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: logged.append(message.text))
+    page.on("pageerror", lambda error: logged.append(str(error)))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_in_a_browser_nothing_runs_nothing_is_fetched_and_nothing_sticks_out(
     name: str, runs: dict[str, RunRecord], pages: dict[str, str], tmp_path: Path
 ) -> None:
-    from playwright.sync_api import sync_playwright
-
     path = tmp_path / "report.html"
     path.write_text(pages[name])
     quiet = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
@@ -266,9 +281,7 @@ def test_in_a_browser_nothing_runs_nothing_is_fetched_and_nothing_sticks_out(
                 page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark")
                 asked: list[str] = []
                 logged: list[str] = []
-                page.on("request", lambda request, asked=asked: asked.append(request.url))
-                page.on("console", lambda message, logged=logged: logged.append(message.text))
-                page.on("dialog", lambda dialog, logged=logged: logged.append(dialog.message))
+                listen(page, asked, logged)
                 page.goto(path.as_uri())
                 page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
                 assert [url for url in asked if not url.startswith("data:image/")] == [path.as_uri()]

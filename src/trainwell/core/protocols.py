@@ -1,9 +1,10 @@
 """What the floors expect of each other."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Who is told how a run goes on. The library never prints; the command line draws."""
 

@@ -69,10 +69,11 @@ def _split(
             f"Each part needs samples, but nothing is left for {empty[0]}: only {len(np.unique(groups)):,} samples "
             "differ. Add samples that differ."
         )
-    shared = np.intersect1d(groups[parts == 0], groups[parts != 0])
-    if len(shared):
-        count = int(np.isin(groups[parts != 0], shared).sum())
-        warnings.append(f"{count:,} samples of the validation or test part given repeat one of the training part.")
+    fixed = given > 0
+    apart = [np.isin(groups[fixed], groups[parts == i]) & (parts[fixed] != i) for i in range(len(PARTS))]
+    shared = int(np.logical_or.reduce(apart).sum())
+    if shared:
+        warnings.append(f"{shared:,} samples of the validation or test part given repeat a sample of another part.")
     if targets.task == "classification":
         unseen = np.setdiff1d(values[parts != 0], values[parts == 0])
         if len(unseen):

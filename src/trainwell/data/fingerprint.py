@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trainwell.data.files import open_regular
+
 DIGEST_BYTES = 16
 _BLOCK_BYTES = 1 << 20
 
@@ -66,7 +68,7 @@ def digest_of_files(files: Iterable[tuple[str, str | Path]]) -> str:
     made = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for name, path in files:
         try:
-            with open(path, "rb") as handle:  # noqa: PTH123  the path may hold bytes that are no UTF-8
+            with open_regular(path) as handle:
                 content = hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
         except OSError as error:
             content = f"unreadable {error.errno}"

@@ -3,13 +3,14 @@
 import contextlib
 import dataclasses
 import gzip
+import io
 import math
 import os
 import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 
 from trainwell.core.errors import DataError, TargetError
 from trainwell.data.arrays import channels_last
+from trainwell.data.files import open_regular
 from trainwell.data.fingerprint import digest_of_files, digest_of_text
-from trainwell.data.images import open_regular
 from trainwell.data.raw import UNDECIDED, Located, Pixels, Raw, shown, shown_path
 from trainwell.data.scaling import conventional_range
 
@@ -52,7 +53,7 @@ def is_idx(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
     name = shown_path(path)
     try:
         with open_regular(path) as raw:
@@ -62,7 +63,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
                 yield raw
                 return
             with gzip.GzipFile(fileobj=raw) as handle:
-                yield cast(BinaryIO, handle)
+                yield handle
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{name} must be a whole gzip file, but is damaged or cut off ({error}). Fetch it again."
@@ -71,7 +72,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{name} must be readable, but: {error.strerror or error}.") from error
 
 
-def _header(handle: BinaryIO, path: Path) -> _Header:
+def _header(handle: io.BufferedIOBase, path: Path) -> _Header:
     name = shown_path(path)
     head = handle.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or head[3] < 1:
@@ -112,7 +113,7 @@ def _blocks(path: Path) -> Iterator[NDArray[Any]]:
             done += count
 
 
-def _exactly(handle: BinaryIO, count: int) -> bytes:
+def _exactly(handle: io.BufferedIOBase, count: int) -> bytes:
     # A header may claim any size: memory grows with what is there.
     pieces: list[bytes] = []
     while count > 0:
@@ -180,7 +181,7 @@ def locate_file(path: Path) -> Located:
 
 
 def _located(name: str, files: dict[int, Path]) -> Located:
-    pairs = [(code, images, _labels_of(images)) for code, images in files.items()]
+    pairs = [(code, images, _labels_of(images)) for code, images in sorted(files.items())]
 
     def digest() -> str:
         each = [item for code, images, own in pairs for item in ((f"{code} images", images), (f"{code} labels", own))]
@@ -228,7 +229,7 @@ def _read(pairs: list[tuple[int, Path, Path]]) -> Raw:
         extremes = [(float(np.nanmin(b)), float(np.nanmax(b))) for b in blocks()]
         whole = all(dtype.kind in "iu" for dtype in dtypes)
         low, high = conventional_range(min(a for a, _ in extremes), max(b for _, b in extremes), whole=whole)
-    height, width, channels = channels_last(np.empty((1, *shapes.pop()), np.uint8), first=False).shape[1:]
+    height, width, channels = channels_last(np.broadcast_to(np.uint8(0), (1, *shapes.pop())), first=False).shape[1:]
     return Raw(
         inputs=Pixels(blocks=blocks, height=height, width=width, channels=channels, low=low, high=high),
         target=pl.DataFrame({"class": np.concatenate(labels)}),

@@ -11,11 +11,8 @@
 
 import contextlib
 import dataclasses
-import os
-import stat
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -23,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from trainwell.core.errors import DataError
+from trainwell.data.files import open_regular
 from trainwell.data.raw import shown, shown_path
 from trainwell.data.scaling import to_bytes
 
@@ -100,19 +98,6 @@ def _bomb(path: str, limit: int) -> DataError:
         f"A picture may have at most {limit:,} pixels, but {shown_path(path)} has more: it may be a decompression "
         "bomb. Shrink it or take it out."
     )
-
-
-def open_regular(path: str | Path) -> BinaryIO:
-    """A file for reading, never a pipe or a device that would make us wait.
-
-    Raises:
-        OSError: it cannot be opened, or is no regular file.
-    """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(0, "it is no regular file")
-    return os.fdopen(handle, "rb")
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ from typing import Any
 
 from trainwell.core.errors import DataError, TargetError
 from trainwell.data import archives, builtin, folders, idx, memory, tables
+from trainwell.data.files import open_regular
 from trainwell.data.fingerprint import digest_of_text
-from trainwell.data.images import SUFFIXES, open_regular
+from trainwell.data.images import SUFFIXES
 from trainwell.data.joining import joined
 from trainwell.data.raw import Located, Raw, shown, shown_path
 
@@ -111,9 +112,9 @@ def _missing(path: Path, name: str, error: OSError | ValueError) -> str:
         return f"Data must be a folder or a file, but {name} is a link that leads in a circle."
     if isinstance(error, OSError) and error.errno == errno.EACCES:
         return f"{name} must be readable, but: {error.strerror}. Change its permissions."
-    if path.is_symlink():
-        return f"Data must be a folder or a file, but {name} is a link to nothing."
     try:
+        if path.is_symlink():
+            return f"Data must be a folder or a file, but {name} is a link to nothing."
         beside = [shown_path(item.name) for item in path.parent.iterdir()]
     except (OSError, ValueError):
         beside = []

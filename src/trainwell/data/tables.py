@@ -12,8 +12,8 @@ import polars as pl
 
 from trainwell.core.errors import DataError
 from trainwell.data.arrays import split_off_targets
+from trainwell.data.files import open_regular
 from trainwell.data.fingerprint import digest_of_files, digest_of_text
-from trainwell.data.images import open_regular
 from trainwell.data.raw import UNDECIDED, Located, Raw, shown, shown_path
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".data")

@@ -31,7 +31,7 @@ LEAST_POINTS = 4
 """Epochs below which a curve has no shape: three points have a slope but no jitter to compare it with."""
 
 COME_DOWN = 0.3
-"""Share of its start by which a training loss must have come down to be called healthy for want of a sign of trouble."""
+"""Share of its start by which a training loss must have come down to be called healthy where no rule speaks."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Measured on trained small networks: mirrored clothes keep 0.80 to 0.95 of it, mi
 pictures shifted by one or two pixels 0.75 to 1.0."""
 
 
-def judged(name: str, statement: str, *, without: float, changed: float, chance: float, offered: bool) -> Invariance:
+def judged(name: str, statement: str, *, without: float, changed: float, chance: float) -> Invariance:
     """Admit an augmentation, or refuse it, by what a network trained without it makes of changed pictures.
 
     Args:
@@ -17,11 +17,10 @@ def judged(name: str, statement: str, *, without: float, changed: float, chance:
         without: validation metric on untouched pictures.
         changed: of the same network on changed ones.
         chance: of the best constant.
-        offered: whether the kind of pictures allows it at all.
     """
     skill = without - chance
     kept = (changed - chance) / skill if skill > 0 else 0.0
-    admitted = offered and skill > 0 and kept >= KEPT_SKILL
+    admitted = skill > 0 and kept >= KEPT_SKILL
     why = (
         f"A network that never saw it keeps {max(kept, 0):.0%} of its skill on changed pictures"
         + (": tried in training." if admitted else f", less than {KEPT_SKILL:.0%}.")

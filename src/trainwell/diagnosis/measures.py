@@ -139,16 +139,20 @@ def drop(part: Trace, *, start: float = math.nan) -> float:
     return max(0.0, first - min(part.y))
 
 
-def lowest(part: Trace) -> int:
-    """Index of the lowest value of the trace smoothed by a median of three; 0 without points.
+def lowest(part: Trace) -> tuple[int, float]:
+    """Where a trace, smoothed by a median of three, is lowest, and how low: one lucky point is not where a curve turns.
 
-    One lucky point is not where a curve turns.
+    Args:
+        part: any.
+    Returns:
+        Index of the point that stands for the lowest smoothed value, and that value; (0, NaN) without points.
     """
-    if len(part) < 3:
-        return min(range(len(part)), key=part.y.__getitem__, default=0)
+    if not part.y:
+        return 0, math.nan
     ends = (part.y[0], *part.y, part.y[-1])
     smooth = [statistics.median(ends[i : i + 3]) for i in range(len(part))]
-    return min(range(len(smooth)), key=smooth.__getitem__)
+    at = min(range(len(smooth)), key=lambda i: (smooth[i], abs(part.y[i] - smooth[i])))
+    return at, smooth[at]
 
 
 def constant_rate(lr: Curve, first: float, last: float, *, tolerance: float = 0.1) -> bool:

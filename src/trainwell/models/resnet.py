@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from trainwell.models.convnet import (
     NORM_MOMENTUM,
     SMALLEST_MAP,
-    lay_channels_last,
     output_layer,
     random_convolution,
     refuse_image_network,
@@ -89,7 +88,6 @@ class ResNet(nn.Module):
         self.stages = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.output = output_layer(maps, outputs, std=FIRST_OUTPUT_STD / math.sqrt(maps), generator=generator)
-        lay_channels_last(self)
 
     def forward(self, images: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch outputs"]:
         """Logits, or standardized predictions.

@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from trainwell.pictures.drawing import BLUE, FAINT, INK, ORANGE, WHITE, drawing, entitle, finished, nothing, sheet
 from trainwell.pictures.text import shorten
 
-MOST_CLASSES = 20
+MOST_CLASSES = 16
 """More do not fit a page of 390 pixels: then the classes most often mistaken stand beside "all others"."""
 
 Matrix = tuple[tuple[int, ...], ...]

@@ -113,6 +113,8 @@ def slices(record: Grid, task: str) -> Figure:
         panel.set_xlim(*limits([x for x in placed.positions if is_drawable(x)], margin=0.12))
         rule(panel)
         panel.set_xticks([at for at, _ in placed.ticks], [text for _, text in placed.ticks])
+        if sum(len(text) for _, text in placed.ticks) > 24:
+            panel.tick_params(axis="x", rotation=30)
         share = record.importances.get(axis)
         name = shorten(plain(axis), 18)
         panel.set_title(f"{name}, {percent(share, 0)}" if share is not None else name, size=11, weight="normal")

@@ -41,8 +41,9 @@ def to_svg(figure: Figure, *, key: str, label: str) -> str:
         element.tail = None
         if element.tag != "text":
             element.text = None
-        for name, value in element.attrib.items():
-            element.set(name, _attribute(name, value))
+        changed = {name: _attribute(name, value) for name, value in element.attrib.items()}
+        element.attrib = {name: value for name, value in changed.items() if value}
+    _compact(root)
     root.attrib = {
         "xmlns": _NAMESPACE.strip("{}"),
         "viewBox": root.attrib["viewBox"],
@@ -81,9 +82,23 @@ def _rename(root: ElementTree.Element, key: str) -> None:
             element.set(name, _REFERENCE.sub(lambda match: f"url(#{names[match[1]]})", value))
 
 
+def _compact(parent: ElementTree.Element) -> None:
+    """Takes out what is not seen: groups that say nothing, patches without paint, empty definitions."""
+    children = list(parent)
+    for child in children:
+        parent.remove(child)
+    for child in children:
+        _compact(child)
+        if child.tag == "g" and not child.attrib:
+            parent.extend(list(child))
+        elif not (child.tag == "defs" and not len(child)) and child.attrib.get("style") != "fill: none":
+            parent.append(child)
+
+
 def _attribute(name: str, value: str) -> str:
-    if name in ("d", "points", "x", "y", "transform"):
-        return _LONG_NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
+    if name in ("d", "points", "x", "y", "width", "height", "transform"):
+        shorter = _LONG_NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
+        return "" if shorter.startswith("rotate(-0 ") else " ".join(shorter.split())
     if name == "style":
         return _FONT.sub("", value).replace(INK, "currentColor").replace(PAPER, "var(--paper, #ffffff)")
     return value

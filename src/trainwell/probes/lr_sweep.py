@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from trainwell.core.records.curve import Curve
 from trainwell.core.records.evidence import LrSweep
@@ -10,12 +11,13 @@ from trainwell.schedules import Constant
 from trainwell.training.loop import train
 from trainwell.training.setup import Setup
 
-SMOOTHING = 0.9
-"""Weight of the past in the exponential average of the noisy batch losses."""
+SMOOTHED_OVER = 1 / 15
+"""Share of the sweep that the exponential average of the noisy batch losses looks back over."""
 BLOWN_UP = 4.0
 """The sweep stops where the smoothed loss is this many times its smallest (Smith 2017, fastai's lr_find)."""
-SIGNIFICANT = 0.1
-"""A fall counts where the smoothed loss loses at least this share of its start, or of its distance to chance."""
+SIGNIFICANT = 4.0
+"""A fall counts where it exceeds this many standard errors of the smoothed loss: the minimum of a hundred values
+that only jitter lies about 2.5 of them below their mean."""
 BELOW_MINIMUM = 3.0
 """The rate chosen lies this factor under the one with the smallest loss: there the loss still falls and has room."""
 
@@ -36,6 +38,7 @@ def lr_sweep(setup: Setup, *, low: float, high: float, steps: int) -> LrSweep:
     """
     model = copy.deepcopy(setup.model)
     ratio = (high / low) ** (1.0 / (steps - 1))
+    past = 1.0 - 1.0 / max(steps * SMOOTHED_OVER, 2.0)
     rates: list[float] = []
     losses: list[float] = []
     smoothed: list[float] = []
@@ -54,11 +57,11 @@ def lr_sweep(setup: Setup, *, low: float, high: float, steps: int) -> LrSweep:
         value = record.loss.item()
         rates.append(record.lr)
         losses.append(value)
-        average = SMOOTHING * average + (1 - SMOOTHING) * value
-        smoothed.append(average / (1 - SMOOTHING**record.step))
+        average = past * average + (1 - past) * value
+        smoothed.append(average / (1 - past**record.step))
         if not math.isfinite(value) or (record.step > 10 and smoothed[-1] > BLOWN_UP * min(smoothed)):
             break
-    chosen, interval, usable = read_sweep(rates, smoothed)
+    chosen, interval, usable = read_sweep(rates, losses, smoothed)
     return LrSweep(
         curve=Curve(name="batch loss", x=tuple(rates), y=tuple(losses), x_label="learning rate"),
         smoothed=Curve(name="smoothed", x=tuple(rates), y=tuple(smoothed), x_label="learning rate"),
@@ -68,26 +71,43 @@ def lr_sweep(setup: Setup, *, low: float, high: float, steps: int) -> LrSweep:
     )
 
 
-def read_sweep(rates: Sequence[float], smoothed: Sequence[float]) -> tuple[float, tuple[float, float], bool]:
+def read_sweep(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float]
+) -> tuple[float, tuple[float, float], bool]:
     """The rate to train at, the interval in which the loss falls, and whether it falls at all.
 
     Args:
         rates: learning rates, rising.
-        smoothed: loss at each.
+        losses: batch loss at each.
+        smoothed: the same, smoothed.
     Returns:
-        A rate `BELOW_MINIMUM` under the one with the smallest loss, the rates between which the loss goes from a
-        tenth to all of its fall, and whether the fall is significant.
+        A rate `BELOW_MINIMUM` under the one with the smallest loss, the rates between which the loss goes from a tenth
+        to all of its fall, and whether the fall is significant.
     """
     finite = [value for value in smoothed if math.isfinite(value)]
-    if len(finite) < 2:
+    if len(finite) < 3:
         return rates[0], (rates[0], rates[0]), False
-    begin = finite[0]
+    # The first values are averages of few batches.
+    begin = sum(finite[: max(len(finite) // 10, 1)]) / max(len(finite) // 10, 1)
     least = min(range(len(finite)), key=lambda i: finite[i])
     fall = begin - finite[least]
-    usable = fall > SIGNIFICANT * abs(begin)
-    first = next(i for i in range(least + 1) if begin - finite[i] >= 0.1 * fall)
+    usable = fall > SIGNIFICANT * smoothed_error(losses[: least + 1])
+    first = next((i for i in range(least + 1) if begin - finite[i] >= 0.1 * fall), least)
     chosen = max(rates[least] / BELOW_MINIMUM, rates[first])
-    return chosen, (rates[first], rates[least]), usable
+    return chosen, (rates[first], rates[least]), usable and fall > 0
+
+
+def smoothed_error(losses: Sequence[float]) -> float:
+    r"""Standard error of an average over a fifteenth of some batch losses.
+
+    The batches' own spread is read from neighbours, :math:`\sigma^2 = \tfrac12 \overline{(l_{i+1} - l_i)^2}`, which a
+    slow fall does not touch.
+    """
+    finite = [value for value in losses if math.isfinite(value)]
+    if len(finite) < 3:
+        return math.inf
+    spread = sum((b - a) ** 2 for a, b in pairwise(finite)) / (2 * (len(finite) - 1))
+    return math.sqrt(spread / max(len(losses) * SMOOTHED_OVER, 1.0))
 
 
 def confirm(setup: Setup, sweep: LrSweep, *, lrs: Sequence[float], steps: int) -> LrSweep:
@@ -124,13 +144,14 @@ def confirm(setup: Setup, sweep: LrSweep, *, lrs: Sequence[float], steps: int) -
         ends.append(end if math.isfinite(end) else math.inf)
         curves.append(Curve(name=f"lr {lr:.2g}", x=tuple(float(i + 1) for i in range(len(losses))), y=tuple(losses)))
     best = min(range(len(lrs)), key=lambda i: ends[i])
-    begin = sweep.smoothed.y[0]
-    falls = math.isfinite(ends[best]) and begin - ends[best] > SIGNIFICANT * abs(begin)
+    begins = [curve.y[0] for curve in curves if math.isfinite(curve.y[0])]
+    error = smoothed_error(curves[best].y) if math.isfinite(ends[best]) else math.inf
+    falls = bool(begins) and sum(begins) / len(begins) - ends[best] > SIGNIFICANT * error
     return LrSweep(
         curve=sweep.curve,
         smoothed=sweep.smoothed,
         lr=lrs[best],
         interval=sweep.interval,
-        usable=falls,
+        usable=falls or sweep.usable,
         confirmations=tuple(curves),
     )

@@ -30,8 +30,10 @@ def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
         most_points=len(RATES) * len(DECAYS),
         most_epochs=COARSE_EPOCHS,
     )
-    candidates = grid_points(start, plan.points)
-    trained = train_grid(context, candidates, plan.rungs, stage="coarse", round=1, tail=False)
+    candidates = grid_points(start, plan.points, known=context.known)
+    trained = train_grid(
+        context, candidates, plan.rungs, total_steps=plan.total_steps, stage="coarse", round=1, tail=False
+    )
 
     def compute(visit: int) -> Evidence:
         task = context.dataset.record.task
@@ -66,8 +68,14 @@ def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
     return evidence, trained
 
 
-def grid_points(start: Hyperparameters, count: int) -> list[Candidate]:
-    """The first points of the grid around a start: all rates at the first decay, then the further decays."""
+def grid_points(start: Hyperparameters, count: int, *, known: Hyperparameters) -> list[Candidate]:
+    """The first points of the grid around a start: all rates at the first decay, then the further decays.
+
+    Args:
+        start: the middle of the grid.
+        count: how many points, >= 1.
+        known: the point that the recipe began with; it has worked on other data, so it is tried beside the grid.
+    """
     decay = start.regularization.weight_decay or FIRST_DECAY
     found = []
     for decay_factor in DECAYS:
@@ -79,7 +87,10 @@ def grid_points(start: Hyperparameters, count: int) -> list[Candidate]:
             )
             label = f"lr {rate(point.optimization.lr)}, decay {rate(point.regularization.weight_decay)}"
             found.append(Candidate(label=label, point=point))
-    return found[: max(count, 1)]
+    points = [candidate.point for candidate in found[:count]]
+    if known in points or count < 2:
+        return found[:count]
+    return [*found[: count - 1], Candidate(label="where the recipe began", point=known)]
 
 
 def edges(trained: Trained) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from trainwell.core.files import write_atomically
+from trainwell.core.files import write_atomically, writing
 from trainwell.core.jsonio import to_json
 from trainwell.core.protocols import Progress
 from trainwell.core.records.evidence import Evidence, Next, Yardstick
@@ -49,10 +49,12 @@ class Context:
         progress: who is told.
         evidence: left so far, in order.
         point: the best hyperparameters known.
+        known: the hyperparameters that the recipe began with.
         epochs: how long a training of the kept kind should be.
         yardsticks: of step 0.
         model_sha256: of the user's model file, or empty.
         tried: points that were trained so far.
+        length_judged: whether the last grid trained as long as the kept training will be.
     """
 
     folder: RunFolder
@@ -63,11 +65,13 @@ class Context:
     clock: Clock
     progress: Progress
     point: Hyperparameters
+    known: Hyperparameters
     epochs: float
     evidence: list[Evidence] = field(default_factory=list)
     yardsticks: tuple[Yardstick, ...] = ()
     model_sha256: str = ""
     tried: set[Hyperparameters] = field(default_factory=set)
+    length_judged: bool = False
     _visits: Counter[int] = field(default_factory=Counter)
     _numbers: int = 0
 
@@ -96,7 +100,8 @@ class Context:
             self.study.write(key, made, text=made.verdict, why=_why(made))
         evidence = self.study.read(key, Evidence)
         folder = self.folder.step(step, name)
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / f"visit-{visit}.json", to_json(evidence, indent=1).encode())
         self.evidence.append(evidence)
         self.clock.steps += round(evidence.numbers.get("optimizer steps", 0))

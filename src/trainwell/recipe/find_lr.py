@@ -21,7 +21,10 @@ def find_lr(context: Context) -> Evidence:
     evidence = _visit(context, width=WIDTH)
     if not evidence.passed:
         evidence = _visit(context, width=WIDTH * 100)
-    context.point = replace(context.point, optimization=replace(context.point.optimization, lr=evidence.numbers["lr"]))
+    # A sweep that found nothing says less than the starting point, which has worked on other data.
+    if evidence.passed or evidence.numbers["usable"]:
+        lr = evidence.numbers["lr"]
+        context.point = replace(context.point, optimization=replace(context.point.optimization, lr=lr))
     return evidence
 
 
@@ -51,7 +54,13 @@ def _visit(context: Context, *, width: float) -> Evidence:
             passed=not wrong,
             verdict=verdict,
             seconds=0.0,
-            numbers={"lr": section.lr, "low": low, "high": high, "optimizer steps": taken + len(rates) * short},
+            numbers={
+                "lr": section.lr,
+                "usable": float(section.usable),
+                "low": low,
+                "high": high,
+                "optimizer steps": taken + len(rates) * short,
+            },
             detail=(section,),
             findings=findings,
         )

@@ -1,10 +1,11 @@
 """fit: labelled data in, a well-trained network out, by the seven steps."""
 
+import contextlib
 import datetime
 import functools
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +27,7 @@ from trainwell.core.records.trial import Precision
 from trainwell.core.version import VERSION
 from trainwell.data.dataset import Dataset
 from trainwell.data.prepare import prepare
+from trainwell.data.raw import shown_path
 from trainwell.diagnosis.verdict import verdict
 from trainwell.models.build import MODELS
 from trainwell.models.folder import ModelRecord, save_model
@@ -35,6 +37,7 @@ from trainwell.recipe.clock import Clock
 from trainwell.recipe.coarse_grid import coarse_grid, edges
 from trainwell.recipe.context import Context
 from trainwell.recipe.find_lr import find_lr
+from trainwell.recipe.grids import Candidate
 from trainwell.recipe.invariances import look_for_invariances
 from trainwell.recipe.keep import keep
 from trainwell.recipe.look import look
@@ -46,11 +49,21 @@ from trainwell.recipe.predict import Predictor
 from trainwell.recipe.refined_grid import refined_grid
 from trainwell.recipe.starting_point import choose_precision, starting_point
 from trainwell.search.trials import Trials, trial_record
-from trainwell.store.folder import RunFolder, create_run, find_run, free_name, locked
+from trainwell.store.folder import (
+    RunFolder,
+    abandon,
+    check_name,
+    create_run,
+    find_run,
+    free_name,
+    furnish,
+    locked,
+)
 from trainwell.store.study import Study, sqlite_url
 
 MOST_ROUNDS = 4
 """Visits of step 5 at most: later ones have been seen to bring less than the noise."""
+IN_MEMORY = "data in memory"
 LIBRARIES = ("torch", "numpy", "optuna", "scikit-learn", "polars", "pillow")
 
 
@@ -116,7 +129,9 @@ def fit(
     _check_settings(seed=seed, model=model)
     progress = progress or Silent()
     runs = Path(runs)
-    if name is not None and (runs / name).exists():
+    if name is not None:
+        check_name(name)
+    if name is not None and (runs / name / "settings.json").exists():
         create_run(runs, name)
     resolved = resolve_device(device)
     clock = Clock(budget)
@@ -131,9 +146,11 @@ def fit(
     point, epochs = starting_point(dataset.record, model=model_name, budget=budget, factory=factory, sha256=sha256)
     threads = torch.get_num_threads()
     folder = create_run(runs, name or free_name(runs, Path(dataset.record.source).stem))
-    with locked(folder):
+    with locked(folder), _begun_or_gone(folder):
+        furnish(folder)
         settings = Settings(
-            data=dataset.record.source,
+            # A copy of known data is found under the name it was first read by.
+            data=shown_path(data) if isinstance(data, str | Path) else dataset.record.source,
             target=(target,) if isinstance(target, str) else tuple(target),
             budget=budget,
             seed=seed,
@@ -189,6 +206,8 @@ def resume(
     with locked(folder):
         settings = from_json(Settings, (folder.path / "settings.json").read_bytes())
         _check_threads(settings, allow_drift=allow_drift)
+        if data is None and settings.data == IN_MEMORY:
+            raise ResumeError(f"The run {folder.name} was given {IN_MEMORY}: give the same data again.")
         source = settings.data if data is None else data
         wanted = target or settings.target
         dataset = prepare(
@@ -271,6 +290,7 @@ def _run(
         clock=clock,
         progress=progress,
         point=point,
+        known=point,
         epochs=epochs,
         model_sha256=sha256,
     )
@@ -285,7 +305,7 @@ def _run(
             "The report says what was seen; try another --model, or look at the data."
         )
     invariances = look_for_invariances(context, coarse)
-    choices: tuple[tuple[str, Hyperparameters], ...] = ()
+    choices: tuple[Candidate, ...] = ()
     before: float | None = None
     edge = edges(coarse)
     for number in range(1, MOST_ROUNDS + 1):
@@ -312,6 +332,15 @@ def _run(
     about = _about(context, kept.spec.hyperparameters, outcome)
     predictor = Predictor(network=model.cpu(), about=about, encoder=dataset.encoder)
     return FitResult(folder=folder.path, record=record, result=result, model=predictor)
+
+
+@contextlib.contextmanager
+def _begun_or_gone(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        abandon(folder)
+        raise
 
 
 def _affords_round(context: Context, number: int) -> bool:

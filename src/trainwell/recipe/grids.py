@@ -9,16 +9,23 @@ from trainwell.core.records.trial import TrialSpec
 from trainwell.diagnosis.changes import paths
 from trainwell.diagnosis.leads import importances, values_noise
 from trainwell.recipe.context import Context
-from trainwell.search.halving import Rungs, halve
+from trainwell.search.halving import Rungs, halve, steps_at
 from trainwell.store.study import RungCommit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One point of a grid and what it is called."""
+    """One point of a grid.
+
+    Attributes:
+        label: what it is called.
+        point: its hyperparameters.
+        length: factor on the grid's length.
+    """
 
     label: str
     point: Hyperparameters
+    length: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,7 @@ def train_grid(
     candidates: list[Candidate],
     rungs: Rungs,
     *,
+    total_steps: int,
     stage: str,
     round: int,  # noqa: A002 - the word of the house
     tail: bool,
@@ -58,14 +66,15 @@ def train_grid(
     Args:
         context: of the run.
         candidates: the points.
-        rungs: where they are compared; the last step is the trainings' length.
+        rungs: where they are compared.
+        total_steps: length of a training whose candidate says nothing else.
         stage: coarse or refined.
         round: which round.
         tail: whether trainings end in their decay tail.
     """
-    length = rungs.steps[-1]
     specs = {}
     for candidate in candidates:
+        length = steps_at(candidate.length, total_steps)
         decay_from = tail_start(candidate.point, length) if tail else None
         spec = context.spec(candidate.point, total_steps=length, decay_from=decay_from)
         specs[spec.number] = spec
@@ -75,7 +84,7 @@ def train_grid(
         candidates=dict(zip(specs, candidates, strict=True)),
         specs=specs,
         commits=commits,
-        finished=_ranked(commits, length),
+        finished=_ranked(commits, specs),
     )
 
 
@@ -93,7 +102,7 @@ def repeat_best(context: Context, trained: Trained, *, repeats: int, round: int)
             decay_from=best.decay_from,
             seed=best.seed + repeat + 1,
         )
-        commits |= halve(context.trials, [spec], Rungs(steps=(best.total_steps,), keep=()), stage="noise", round=round)
+        commits |= halve(context.trials, [spec], Rungs(), stage="noise", round=round)
     spend(context, commits)
     values += [commit.value for commit in commits.values()]
     return replace(trained, noise=values_noise(values))
@@ -115,13 +124,12 @@ def tail_start(point: Hyperparameters, length: int) -> int:
 
 def grid_record(trained: Trained, *, axes: tuple[str, ...], at_edge: tuple[str, ...] = ()) -> Grid:
     """A trained grid as evidence."""
-    length = max(commit.until_step for commit in trained.commits.values())
     points = []
     for number, candidate in trained.candidates.items():
         commit = trained.commits[number]
         known = paths(candidate.point)
         diverged = not math.isfinite(commit.value)
-        state = "diverged" if diverged else ("completed" if commit.until_step >= length else "stopped")
+        state = "diverged" if diverged else ("completed" if number in trained.finished else "stopped")
         points.append(
             GridPoint(
                 trial=number,
@@ -143,6 +151,8 @@ def grid_record(trained: Trained, *, axes: tuple[str, ...], at_edge: tuple[str, 
     )
 
 
-def _ranked(commits: dict[int, RungCommit], length: int) -> tuple[int, ...]:
-    whole = [n for n, commit in commits.items() if commit.until_step >= length and math.isfinite(commit.value)]
+def _ranked(commits: dict[int, RungCommit], specs: dict[int, TrialSpec]) -> tuple[int, ...]:
+    whole = [
+        n for n, commit in commits.items() if commit.until_step >= specs[n].total_steps and math.isfinite(commit.value)
+    ]
     return tuple(sorted(whole, key=lambda n: (commits[n].value, commits[n].loss, n)))

@@ -39,14 +39,14 @@ def look_for_invariances(context: Context, trained: Trained) -> tuple[Invariance
     return context.study.once("invariances", tuple[Invariance, ...], lambda: _judge(context, trained))
 
 
-def admitted_point(point: Hyperparameters, invariances: tuple[Invariance, ...]) -> Hyperparameters:
-    """A point with the admitted augmentations switched on."""
+def admitted_point(point: Hyperparameters, invariances: tuple[Invariance, ...], *, height: int) -> Hyperparameters:
+    """A point with the admitted augmentations switched on, for pictures of some height."""
     settings = point.augmentation
     names = {each.name for each in invariances if each.admitted}
     if FLIP in names and settings.flip == "none":
         settings = replace(settings, flip="alternating", views=max(settings.views, 2))
     if SHIFT in names and not settings.translate:
-        settings = replace(settings, translate=2 if point.architecture.name != "mlp" else 1)
+        settings = replace(settings, translate=shift_of(height))
     if COLOUR in names and not settings.colour:
         settings = replace(settings, colour=0.2)
     return replace(point, augmentation=settings)
@@ -87,15 +87,5 @@ def _judge(context: Context, trained: Trained) -> tuple[Invariance, ...]:
     changes = {FLIP: lambda images: images.flip(3), SHIFT: shifted, COLOUR: recoloured}
     found = []
     for name, change in changes.items():
-        offered = name != COLOUR or pictures.shape[3] == 3
-        found.append(
-            judged(
-                name,
-                STATEMENTS[name],
-                without=without,
-                changed=metric(change),
-                chance=chance,
-                offered=offered,
-            )
-        )
+        found.append(judged(name, STATEMENTS[name], without=without, changed=metric(change), chance=chance))
     return tuple(found)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from trainwell.core.files import write_atomically
+from trainwell.core.files import write_atomically, writing
 from trainwell.core.records.evidence import Evidence, Look, Yardstick
 from trainwell.recipe.context import NAMES, Context, serious
 from trainwell.recipe.montage import montage_png
@@ -26,7 +26,8 @@ def look(context: Context) -> Evidence:
         if record.input.kind == "image":
             montage = "montage.png"
             folder = context.folder.step(0, NAMES[0])
-            folder.mkdir(parents=True, exist_ok=True)
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / montage, montage_png(dataset, seed=context.settings.seed))
         # What they reach on the test part is kept in the store, out of sight until the test part is touched.
         yardsticks = tuple(replace(each, test=None) for each in context.yardsticks)

@@ -1,17 +1,17 @@
 """Steps 6 and 7: look at the learning curves, and decide what step 5 tries next."""
 
+import math
 from collections.abc import Callable
 
 from trainwell.core.records.curve import Curve
 from trainwell.core.records.evidence import Choice, Evidence, LearningCurves, Look, Next
-from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.trial import Metrics, TrialRecord
 from trainwell.diagnosis.changes import apply_change
 from trainwell.diagnosis.curve_shapes import read_curves
 from trainwell.diagnosis.leads import lead_is_real
 from trainwell.recipe.context import NAMES, Context
-from trainwell.recipe.grids import Trained
+from trainwell.recipe.grids import Candidate, Trained
 from trainwell.recipe.refined_grid import changed_words
 from trainwell.recipe.wording import short
 
@@ -24,9 +24,11 @@ def look_at_curves(context: Context, trained: Trained) -> Evidence:
 
     def compute(visit: int) -> Evidence:
         record = context.trials.record(trained.best)
-        section = curves_of(record, context.dataset.record.task)
-        reading = read_curves(section)
-        section = curves_of(record, context.dataset.record.task, shape=reading.shape)
+        task = context.dataset.record.task
+        first = next((each for each in context.evidence if each.step == 1), None)
+        start = first.numbers["measured"] if first else math.nan
+        reading = read_curves(curves_of(record, task, start=start))
+        section = curves_of(record, task, shape=reading.shape, start=start)
         observation = Observation(data=context.dataset.record, curves=section, look=_look(context))
         findings = context.find(data=observation.data, curves=section, look=observation.look)
         curve_findings = tuple(each for each in findings if not each.code.startswith("DAT00"))
@@ -48,7 +50,7 @@ def look_at_curves(context: Context, trained: Trained) -> Evidence:
 
 def decide_next(
     context: Context, evidence: Evidence, trained: Trained, *, before: float | None, may_go_on: Callable[[], bool]
-) -> tuple[Evidence, tuple[tuple[str, Hyperparameters], ...]]:
+) -> tuple[Evidence, tuple[Candidate, ...]]:
     """Step 7: go to step 5 with what the curves ask for, until the budget is used or nothing improves.
 
     Args:
@@ -58,21 +60,21 @@ def decide_next(
         before: best validation error of the rounds before; None in the first.
         may_go_on: whether the budget allows another round.
     Returns:
-        The evidence, and the next round's choices: (words, point).
+        The evidence, and the next round's choices.
     """
     proposals = _proposals(context, evidence, trained)
+    affordable = context.study.once(f"plan/next-{trained.best}", bool, may_go_on)
 
     def compute(visit: int) -> Evidence:
         value = trained.commits[trained.best].value
         improved = before is None or lead_is_real(
             value, before, noise=trained.noise, samples=context.dataset.record.sizes["validation"]
         )
-        enough = may_go_on()
-        go_on = bool(proposals) and improved and enough
+        go_on = bool(proposals) and improved and affordable
         if go_on:
-            words = ", ".join(words for words, _, _ in proposals)
+            words = ", ".join(candidate.label for candidate, _ in proposals)
             verdict = f"Another round of step 5 tries: {words}."
-        elif not enough:
+        elif not affordable:
             verdict = "The rest of the budget goes into the training that is kept."
         elif not improved:
             verdict = "The last round brought nothing beyond the noise: the best point is trained to its end."
@@ -80,8 +82,8 @@ def decide_next(
             verdict = "The curves ask for nothing new: the best point is trained to its end."
         chosen = tuple(
             Choice(path=choice.path, value=choice.value, why=why)
-            for _, point, why in proposals
-            for choice in changed_words(context.point, point)
+            for candidate, why in proposals
+            for choice in changed_words(context.point, candidate.point)
         )
         spent = context.clock.spent() / context.clock.total
         return Evidence(
@@ -98,10 +100,13 @@ def decide_next(
     left = context.leave(7, compute)
     detail = left.detail[0]
     go_on = isinstance(detail, Next) and detail.go_on
-    return left, tuple((words, point) for words, point, _ in proposals) if go_on else ()
+    if not go_on and not affordable:
+        # There is no budget to try it, but what the curves say of the length is taken.
+        context.epochs *= min((candidate.length for candidate, _ in proposals), default=1.0)
+    return left, tuple(candidate for candidate, _ in proposals) if go_on else ()
 
 
-def curves_of(record: TrialRecord, task: str, *, shape: str = "") -> LearningCurves:
+def curves_of(record: TrialRecord, task: str, *, shape: str = "", start: float = math.nan) -> LearningCurves:
     """The learning curves of a trial, by epoch."""
     unit = "cross-entropy (nats)" if task == "classification" else "squared error (standardized)"
     name = "accuracy" if task == "classification" else "R²"
@@ -114,6 +119,7 @@ def curves_of(record: TrialRecord, task: str, *, shape: str = "") -> LearningCur
     return LearningCurves(
         trial=record.spec.number,
         shape=shape,
+        start=start,
         train_loss=curve("training loss", unit, lambda line: line.train.loss if line.train else None),
         validation_loss=curve("validation loss", unit, lambda line: line.validation.loss if line.validation else None),
         train_metric=curve(f"training {name}", name, lambda line: line.train.metric if line.train else None),
@@ -128,20 +134,21 @@ def _look(context: Context) -> Look | None:
     return next((each for each in context.evidence[0].detail if isinstance(each, Look)), None)
 
 
-def _proposals(context: Context, evidence: Evidence, trained: Trained) -> list[tuple[str, Hyperparameters, str]]:
-    """(words, point, why): the remedies that change something and were not tried before."""
-    found: list[tuple[str, Hyperparameters, str]] = []
-    length = trained.specs[trained.best].total_steps
+def _proposals(context: Context, evidence: Evidence, trained: Trained) -> list[tuple[Candidate, str]]:
+    """The remedies that change something and were not tried before, and why."""
+    found: list[tuple[Candidate, str]] = []
+    steps = trained.specs[trained.best].total_steps
     for finding in evidence.findings:
         for remedy in finding.remedies:
-            # The length of the kept training is the budget's to decide.
-            change = {key: value for key, value in remedy.change.items() if not key.startswith("total_steps")}
-            if not change:
-                continue
-            point, _ = apply_change(change, context.point, total_steps=length)
-            if point == context.point or point in context.tried or any(point == known for _, known, _ in found):
+            point, length = apply_change(remedy.change, context.point, total_steps=steps)
+            # Where the grid was shorter than the kept training will be, its curves say nothing of the right length.
+            factor = length / steps if context.length_judged else 1.0
+            known = point in context.tried or any(point == candidate.point for candidate, _ in found)
+            if known and math.isclose(factor, 1.0):
                 continue
             changes = changed_words(context.point, point)
-            words = ", ".join(f"{each.path.split('.')[-1].replace('_', ' ')} {short(each.value)}" for each in changes)
-            found.append((words, point, finding.message))
+            words = [f"{each.path.split('.')[-1].replace('_', ' ')} {short(each.value)}" for each in changes]
+            if not math.isclose(factor, 1.0):
+                words.append(f"{short(str(factor))} times the length")
+            found.append((Candidate(label=", ".join(words), point=point, length=factor), finding.message))
     return found[:MOST_CHOICES]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainwell.core.files import write_atomically
+from trainwell.core.files import write_atomically, writing
 from trainwell.core.records.outcome import ClassFigures, Interval, Mistake, Outcome
 from trainwell.core.records.trial import Score, TrialSpec
 from trainwell.data.dataset import Dataset
@@ -129,7 +129,8 @@ def _mistakes(
     wrong = (predicted != targets).nonzero()[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True, stable=True)][:MISTAKES]
     folder = context.folder.evidence / "08-test"
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     found = []
     for rank, position in enumerate(worst.tolist()):
         sample = int(index[position])

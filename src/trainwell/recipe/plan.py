@@ -46,19 +46,19 @@ class GridPlan:
     Attributes:
         points: how many trainings.
         total_steps: length of those that go on to the end.
-        first_rung: where the worse two thirds are stopped.
+        whole: whether that is the length of the kept training, so that the length itself can be judged.
     """
 
     points: int
     total_steps: int
-    first_rung: int
+    whole: bool
 
     @property
     def rungs(self) -> Rungs:
-        """Where trainings are compared."""
-        if self.points <= 2 or self.first_rung >= self.total_steps:
-            return Rungs(steps=(self.total_steps,), keep=())
-        return Rungs(steps=(self.first_rung, self.total_steps), keep=(max(-(-self.points // 3), 2),))
+        """Where trainings are compared: a third goes on after a third of the length."""
+        if self.points <= 2 or self.total_steps < 2 * LEAST_STEPS:
+            return Rungs()
+        return Rungs(shares=(1 / 3, 1.0), keep=(max(-(-self.points // 3), 2),))
 
 
 def small_sample_steps(context: Context) -> int:
@@ -67,10 +67,10 @@ def small_sample_steps(context: Context) -> int:
 
 
 def sweep_steps(context: Context) -> tuple[int, int]:
-    """Optimizer steps of step 3's sweep, and of each of its short runs: 200 and 100 where the budget allows."""
+    """Optimizer steps of step 3's sweep, and of each of its short runs: 300 and 100 where the budget allows."""
     share = PROBES * context.clock.total / step_cost(context, context.point)
-    short = int(min(100, max(share / 5, LEAST_STEPS)))
-    return 2 * short, short
+    short = int(min(100, max(share / 6, LEAST_STEPS)))
+    return 3 * short, short
 
 
 def step_cost(context: Context, point: Hyperparameters) -> float:
@@ -158,7 +158,7 @@ def plan_grid(
     else:
         points, length = 3, int(steps / (3 * 5 / 9))
     length = min(max(length, LEAST_STEPS), longest)
-    return GridPlan(points=points, total_steps=length, first_rung=max(length // 3, LEAST_STEPS // 2))
+    return GridPlan(points=points, total_steps=length, whole=length >= int(context.epochs * epoch))
 
 
 def kept_steps(context: Context, point: Hyperparameters, *, whole: bool) -> int:

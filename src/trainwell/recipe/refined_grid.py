@@ -9,7 +9,7 @@ from trainwell.diagnosis.leads import lead_is_real
 from trainwell.recipe.context import NAMES, Context
 from trainwell.recipe.grids import Candidate, Trained, grid_record, repeat_best, train_grid
 from trainwell.recipe.invariances import admitted_point
-from trainwell.recipe.plan import REFINED, REFINED_EPOCHS, plan_grid
+from trainwell.recipe.plan import REFINED, plan_grid
 from trainwell.recipe.wording import counted, reading
 
 FINER = 1.7
@@ -22,7 +22,7 @@ def refined_grid(
     context: Context,
     *,
     round: int,  # noqa: A002 - the word of the house
-    choices: tuple[tuple[str, Hyperparameters], ...],
+    choices: tuple[Candidate, ...],
     invariances: tuple[Invariance, ...],
     edge: tuple[str, ...],
 ) -> tuple[Evidence, Trained]:
@@ -31,22 +31,31 @@ def refined_grid(
     Args:
         context: of the run; its point becomes the best one.
         round: which round, from 1.
-        choices: what step 6 asked for: (words, point).
+        choices: what step 6 asked for.
         invariances: of the pictures, looked for before the first round.
         edge: axes along which the coarse grid must be widened.
     """
     start = context.point
-    candidates = _candidates(start, choices, invariances if round == 1 else (), edge, first=round == 1)
+    candidates = _candidates(
+        start,
+        choices,
+        invariances if round == 1 else (),
+        edge,
+        first=round == 1,
+        height=context.dataset.record.input.height,
+    )
     plan = plan_grid(
         context,
         start,
         name=f"plan/refined-{round}",
         share=REFINED,
         most_points=min(len(candidates), MOST_POINTS),
-        most_epochs=min(REFINED_EPOCHS, context.epochs),
+        most_epochs=context.epochs,
     )
     candidates = candidates[: max(plan.points, 2)]
-    trained = train_grid(context, candidates, plan.rungs, stage="refined", round=round, tail=True)
+    trained = train_grid(
+        context, candidates, plan.rungs, total_steps=plan.total_steps, stage="refined", round=round, tail=True
+    )
     if plan.total_steps >= context.steps_per_epoch(start):
         trained = repeat_best(context, trained, repeats=REPEATS, round=round)
 
@@ -91,6 +100,8 @@ def refined_grid(
     evidence = context.leave(5, compute)
     if trained.finished:
         context.point = trained.specs[trained.best].hyperparameters
+        context.epochs *= trained.candidates[trained.best].length
+        context.length_judged = plan.whole
     return evidence, trained
 
 
@@ -102,15 +113,16 @@ def changed_words(before: Hyperparameters, after: Hyperparameters) -> tuple[Choi
 
 def _candidates(
     start: Hyperparameters,
-    choices: tuple[tuple[str, Hyperparameters], ...],
+    choices: tuple[Candidate, ...],
     invariances: tuple[Invariance, ...],
     edge: tuple[str, ...],
     *,
     first: bool,
+    height: int,
 ) -> list[Candidate]:
     found = [Candidate(label="the best point so far", point=start)]
-    found += [Candidate(label=words, point=point) for words, point in choices]
-    augmented = admitted_point(start, invariances)
+    found += choices
+    augmented = admitted_point(start, invariances, height=height)
     if augmented != start:
         found.append(Candidate(label="with the admitted augmentation", point=augmented))
     lr = start.optimization.lr
@@ -122,9 +134,9 @@ def _candidates(
         found.append(
             Candidate(label=words, point=replace(base, optimization=replace(base.optimization, lr=lr * factor)))
         )
-    unique: dict[Hyperparameters, Candidate] = {}
+    unique: dict[tuple[Hyperparameters, float], Candidate] = {}
     for candidate in found:
-        unique.setdefault(candidate.point, candidate)
+        unique.setdefault((candidate.point, candidate.length), candidate)
     return list(unique.values())
 
 

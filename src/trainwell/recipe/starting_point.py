@@ -38,10 +38,16 @@ def starting_point(
         factory: makes a network that exists only in Python; tried out here.
         sha256: of the user's model file.
     Raises:
+        SettingError: a network that is not for such data.
         ModelError: the user's network cannot be built or returns another shape.
     """
     point, epochs = defaults_for(
-        record.input, record.output, samples=record.sizes["train"], budget_seconds=budget.seconds, name=model
+        record.input,
+        record.output,
+        samples=record.sizes["train"],
+        budget_seconds=budget.seconds,
+        budget_steps=budget.steps,
+        name=model,
     )
     if factory is not None or model.endswith(")") or ":" in model:
         point = Hyperparameters(
@@ -51,7 +57,8 @@ def starting_point(
             optimization=point.optimization,
             schedule=point.schedule,
         )
-        build_model(point, input=record.input, output=record.output, factory=factory, model_sha256=sha256)
+    # What cannot be built is refused before anything is written.
+    build_model(point, input=record.input, output=record.output, factory=factory, model_sha256=sha256)
     return point, epochs
 
 

@@ -43,10 +43,14 @@ def decisions(run: RunRecord) -> Markup | None:
     """
     if not run.decisions:
         return None
-    rows = [(f"{one.number}", one.text, one.why) for one in run.decisions]
-    listed = table("In order", ("number", "decision", "because"), rows)
-    body = listed if len(rows) <= 12 else fold(f"All {len(rows)} decisions", listed)
+    rows = [(f"{one.number}", one.text, one.why) for one in run.decisions[-MOST_ROWS:]]
+    listed = table("In order", ("no.", "decision", "because"), rows)
+    body = listed if len(rows) <= 12 else fold(_how_many(len(rows), len(run.decisions)), listed)
     return section("Decisions", body, _trials(run), key="decisions")
+
+
+def _how_many(shown: int, all_of_them: int) -> str:
+    return f"All {shown} decisions" if shown == all_of_them else f"The last {shown} of {all_of_them:,} decisions"
 
 
 def data(run: RunRecord) -> Markup:

@@ -49,7 +49,7 @@ def _card(finding: Finding) -> Markup:
     where = finding.where
     place = ", ".join(_known((where.layer and f"layer {where.layer}", where.file, where.line and f"line {where.line}")))
     remedies = [
-        together(remedy.text, element("span", " proven", class_="good badge") if remedy.proven else None)
+        together(remedy.text, *((" ", element("span", "proven", class_="good badge")) if remedy.proven else ()))
         for remedy in finding.remedies
     ]
     evidence = [(name.replace("_", " "), number(value)) for name, value in finding.evidence.items()]

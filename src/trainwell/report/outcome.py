@@ -35,10 +35,14 @@ def _classes(run: RunRecord, outcome: Outcome, numbering: Numbering) -> Markup:
     pairs = confused(outcome, names)
     worst = pairs[0] if pairs else None
     mixed = (
-        f"Most often mistaken: {worst[0]} for {worst[1]}, {worst[2]:,} times." if worst else "No sample was mistaken."
+        f"Most often mistaken: class {worst[0]} for class {worst[1]}, {_times(worst[2])}."
+        if worst
+        else "No sample was mistaken."
     )
     weakest = min(outcome.classes, key=lambda one: one.recall if one.recall == one.recall else 2.0, default=None)
-    seen = f"Weakest: {weakest.name}, {percent(weakest.recall)} recognized." if weakest else "No class was measured."
+    seen = (
+        f"Weakest class: {weakest.name}, {percent(weakest.recall)} recognized." if weakest else "No class was measured."
+    )
     rows = [
         (
             one.name,
@@ -86,6 +90,10 @@ def confused(outcome: Outcome, names: tuple[str, ...]) -> list[tuple[str, str, i
     return sorted(wrong, key=lambda entry: -entry[2])[:10]
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def _targets(run: RunRecord, outcome: Outcome, numbering: Numbering) -> Markup:
     names = run.data.output.names
     rows = [(name, number(error)) for name, error in zip(names, outcome.rmse)]
@@ -105,7 +113,7 @@ def _mistakes(outcome: Outcome, shelf: Shelf) -> Markup | None:
     body = element("ul", *(_card(one, shelf) for one in shown), class_="cards") if pictured else _listed(shown)
     return together(
         element("h3", "The most confident mistakes" if outcome.metric == "accuracy" else "The largest errors"),
-        paragraph("Where the label is wrong and not the network, mend the data.", class_="why"),
+        paragraph("Where the data is wrong and not the network, mend the data.", class_="why"),
         body,
     )
 

@@ -234,11 +234,13 @@ def _advice(run: RunRecord) -> list[Child]:
         else:
             said.append("The search had stopped to improve: more or better data promises more than a longer budget.")
     if run.outcome is not None and run.outcome.mistakes:
-        said.append("Look at the confident mistakes below: wrong labels show themselves there first.")
+        kind = "confident mistakes" if run.data.task == "classification" else "largest errors"
+        said.append(f"Look at the {kind} below: what is wrong in the data shows itself there first.")
     if run.outcome is not None and run.outcome.classes:
         weakest = min(run.outcome.classes, key=lambda one: (one.recall if one.recall == one.recall else 2.0, one.name))
         if weakest.recall < run.outcome.value:
-            said.append(f"Collect more of {weakest.name}: it is recognized least often ({percent(weakest.recall)}).")
+            share = percent(weakest.recall)
+            said.append(f"Collect more samples of class {weakest.name}: it is recognized least often ({share}).")
     findings = run.result.findings if run.result is not None else ()
     remedies = [remedy.text for one in findings if one.severity != "info" for remedy in one.remedies[:1]]
     return [*said, *dict.fromkeys(remedies[:3])]

@@ -13,12 +13,12 @@ class Rungs:
     """Where trainings are compared, and how many go on.
 
     Attributes:
-        steps: optimizer steps at each comparison, rising.
+        shares: of each training's own length, rising to 1.
         keep: how many trainings go on after each but the last, falling.
     """
 
-    steps: tuple[int, ...]
-    keep: tuple[int, ...]
+    shares: tuple[float, ...] = (1.0,)
+    keep: tuple[int, ...] = ()
 
 
 def promoted(results: dict[int, RungCommit], keep: int) -> tuple[int, ...]:
@@ -57,16 +57,22 @@ def halve(
     by_number = {spec.number: spec for spec in specs}
     last: dict[int, RungCommit] = {}
     going = tuple(by_number)
-    for index, until_step in enumerate(rungs.steps):
-        results = {
-            number: trials.advance(by_number[number], until_step, stage=stage, round=round) for number in sorted(going)
-        }
+    for index, share in enumerate(rungs.shares):
+        results = {}
+        for number in sorted(going):
+            until_step = steps_at(share, by_number[number].total_steps)
+            results[number] = trials.advance(by_number[number], until_step, stage=stage, round=round)
         last |= results
         diverged = [number for number, commit in results.items() if commit.value == float("inf")]
         trials.end(diverged, "diverged")
-        if index + 1 < len(rungs.steps):
+        if index + 1 < len(rungs.shares):
             going = promoted(results, rungs.keep[index])
             trials.end([number for number in results if number not in going and number not in diverged], "stopped")
         else:
             trials.end([number for number in results if number not in diverged], "completed")
     return dict(sorted(last.items()))
+
+
+def steps_at(share: float, total_steps: int) -> int:
+    """A share of a training's length in optimizer steps, at least one."""
+    return max(round(share * total_steps), 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainwell.core.errors import ResumeError
-from trainwell.core.files import writing
+from trainwell.core.files import file_sha256, writing
 from trainwell.core.jsonio import from_json
 from trainwell.core.protocols import Progress, Silent
 from trainwell.core.records.trial import Metrics, TrialRecord, TrialSpec
@@ -34,7 +34,7 @@ class Trials:
     progress: Progress = field(default_factory=Silent)
 
     def clean(self) -> None:
-        """Undo what a crash left: metrics that were not committed, checkpoints that no commit names."""
+        """Undo what a crash left: metrics that were not committed, checkpoints that nothing goes on from."""
         named = set()
         for entry in self.study.trials():
             path = self.folder.metrics(entry.spec.number)
@@ -42,7 +42,8 @@ class Trials:
             if path.exists() and path.stat().st_size > length:
                 with writing(path), path.open("r+b") as file:
                     file.truncate(length)
-            named |= {commit.checkpoint for commit in entry.rungs}
+            if entry.rungs and entry.state in ("running", "completed"):
+                named.add(entry.rungs[-1].checkpoint)
         for path in self.folder.checkpoints.iterdir():
             if path.name not in named:
                 with writing(path):
@@ -129,6 +130,11 @@ class Trials:
         path = self.folder.checkpoints / commit.checkpoint
         if not path.is_file():
             raise ResumeError(f"A run goes on from its checkpoints, but {path} is gone. Start a new run.")
+        if file_sha256(path) != commit.sha256:
+            raise ResumeError(
+                f"A run goes on from its checkpoints, but {path} is not as it was written: it was changed or damaged. "
+                "Restore it, or start a new run."
+            )
         return path
 
 

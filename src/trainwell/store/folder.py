@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from pathlib import Path
 from trainwell.core.errors import ResumeError, SettingError, StoreError, suggestion
 from trainwell.core.files import reason, writing
 
+LOCK = ".lock"
+BEGINNING = ("checkpoints", "evidence", "metrics", "data.json", "splits.npz")
+"""What may lie in a run's folder, beside the store, before its settings are written."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -97,7 +101,7 @@ def free_name(runs: Path, stem: str) -> str:
 
 
 def create_run(runs: Path, name: str) -> RunFolder:
-    """Make a new run's folder.
+    """Make a new run's folder, empty; one that a kill left before the run had begun is taken over.
 
     Raises:
         SettingError: the name cannot be one, or is taken.
@@ -108,14 +112,47 @@ def create_run(runs: Path, name: str) -> RunFolder:
         try:
             path.mkdir(parents=True)
         except FileExistsError:
-            raise SettingError(
-                f'A run\'s name must be new, but "{name}" is in {runs} already. '
-                f"Choose another --name, or go on with --resume {name}."
-            ) from None
-        folder = RunFolder(path)
-        for part in (folder.checkpoints, folder.evidence, path / "metrics"):
+            if _unbegun(path):
+                return RunFolder(path)
+            raise _taken(path) from None
+    return RunFolder(path)
+
+
+def furnish(folder: RunFolder) -> None:
+    """Make the folders of a run that begins, and remove what a kill left of its beginning. The run must be locked.
+
+    Raises:
+        StoreError: the operating system refuses.
+    """
+    if not _unbegun(folder.path):
+        raise _taken(folder.path)
+    with writing(folder.path):
+        for left in folder.path.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left)
+            elif left.name != LOCK:
+                left.unlink()
+        for part in (folder.checkpoints, folder.evidence, folder.path / "metrics"):
             part.mkdir()
-    return folder
+
+
+def _taken(path: Path) -> SettingError:
+    return SettingError(
+        f'A run\'s name must be new, but "{path.name}" is in {path.parent} already. '
+        f"Choose another --name, or go on with --resume {path.name}."
+    )
+
+
+def abandon(folder: RunFolder) -> None:
+    """Remove the folder of a run that could not begin; one that can be resumed stays."""
+    if _unbegun(folder.path):
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _unbegun(path: Path) -> bool:
+    # The settings are written last: without them there is nothing to go on with.
+    names = {entry.name for entry in path.iterdir()} if path.is_dir() else {"settings.json"}
+    return all(name in BEGINNING or name.startswith((".", "study.sqlite")) for name in names)
 
 
 def find_run(runs: Path, name: str) -> RunFolder:
@@ -142,7 +179,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
         ResumeError: another process works on it.
         StoreError: the operating system refuses.
     """
-    path = folder.path / ".lock"
+    path = folder.path / LOCK
     with writing(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -7,6 +7,7 @@ stays decided.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -160,7 +161,8 @@ class Study:
 
         if spec.number in self._trial_ids:
             found = self.trial(spec.number)
-            if found.spec != spec:
+            # Where the data lies may have changed with the folder of runs; what it is, the fingerprint says.
+            if replace(found.spec, data=spec.data) != spec:
                 raise StoreError(
                     f"Trial {spec.number} of the store is another training than the one asked for now. "
                     "This run was written by another version of trainwell; start a new one."
@@ -182,9 +184,10 @@ class Study:
     def commit_rung(self, trial: int, commit: RungCommit) -> None:
         """Write a finished rung: the one transaction that makes it count."""
         with _speaking(self._url):
+            # The value is for Optuna's own tools. Written first: what makes the rung count is the attribute.
+            self._storage.set_trial_intermediate_value(self._trial_ids[trial], commit.until_step, commit.value)
             key = f"{RUNG}{commit.number}"
             self._storage.set_trial_user_attr(self._trial_ids[trial], key, to_plain(commit))
-            self._storage.set_trial_intermediate_value(self._trial_ids[trial], commit.until_step, commit.value)
 
     def end_trial(self, trial: int, state: str) -> None:
         """Close a trial: completed, stopped or diverged."""

@@ -60,24 +60,31 @@ def load_state(path: Path, *, model: nn.Module, optimizer: Optimizer, averaging:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["trainwell"])
+            if about.keys() != {"step", "optimizer", "averaged"}:
+                raise KeyError("trainwell")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError) as error:
         raise StoreError(f"The checkpoint {path} cannot be read: {error}.") from error
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise StoreError(f"A checkpoint must say which step it is of, but {path} does not: it is damaged.") from error
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
+    averaged = part("averaging.")
     try:
         model.load_state_dict(part("model."))
-    except RuntimeError as error:
-        raise StoreError(f"The checkpoint {path} is of another network: {error}") from error
+        if averaging is not None and averaged.keys() != averaging.tensors.keys():
+            raise KeyError("averaging")
+    except (RuntimeError, KeyError) as error:
+        raise StoreError(f"A checkpoint must be of the network that goes on, but {path} is of another one.") from error
     state: dict[int, dict[str, Tensor | float]] = {}
     for key, value in (part("optimizer.") | about["optimizer"]).items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     if averaging is not None:
-        averaging.load(part("averaging."), about["averaged"])
+        averaging.load(averaged, about["averaged"])
     return int(about["step"])
 
 
@@ -91,9 +98,12 @@ def load_weights(path: Path, model: nn.Module, *, averaged: bool) -> None:
                 for name in file.keys()  # noqa: SIM118 - no mapping
                 if name.startswith(prefix)
             }
-        model.load_state_dict(tensors)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (OSError, SafetensorError) as error:
         raise StoreError(f"The checkpoint {path} cannot be read: {error}.") from error
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise StoreError(f"A checkpoint must be of the network that is read, but {path} is of another one.") from error
 
 
 def tensors_hash(model: nn.Module) -> str:

@@ -51,7 +51,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     train = trace(curves.train_metric).level
     if n < 1 or not seen.y or not math.isfinite(train):
         return ()
-    reached = seen.y[lowest(dataclasses.replace(seen, y=tuple(-y for y in seen.y)))]
+    reached = -lowest(dataclasses.replace(seen, y=tuple(-y for y in seen.y)))[1]
     error = score_error(constant, n, regression=regression)
 
     def bound(errors: float) -> float:

@@ -30,6 +30,10 @@ TOLERANCE = 1.0
 outputs with a standard deviation of 2 start at 3.7 in place of 2.3 and cost nothing; from 3.6 (loss 5.5, an
 excess of 1.4) on the validation loss is worse, at 6.6 more than twice as high."""
 
+BELOW = 0.1
+"""Share of the floor of chance below which a loss has used knowledge: a network that knows nothing never gets
+below it but by the batch's luck, which the standard error bounds."""
+
 EXPLAINED = 0.5
 """Share of the excess that the outputs' spread must account for to be named as its cause."""
 
@@ -75,7 +79,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         )
         evidence = numbers | {"excess": excess, "explained": explained}
         return (RULE.finding("warning", message, evidence=evidence, cause=cause, remedies=remedies),)
-    if missing > max(TOLERANCE * abs(seen.best_constant), noise):
+    if missing > max(BELOW * abs(seen.best_constant), noise):
         message = (
             f"The untouched network's loss is {number(seen.measured)}, below the {number(seen.best_constant)} that the "
             "best constant answer reaches: it knows something before it was trained."

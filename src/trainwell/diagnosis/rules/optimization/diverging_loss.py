@@ -36,8 +36,9 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     if loss.lost or len(loss) < 2:
         return ()
     start = curves.start if math.isfinite(curves.start) else loss.y[0]
-    end, at = loss.level, lowest(loss)
-    climb = end - loss.y[at]
+    end = loss.level
+    at, bottom = lowest(loss)
+    climb = end - bottom
     if (
         climb <= max(NOISES * loss.noise, CLIMBED * drop(loss, start=curves.start))
         and end <= start + NOISES * loss.noise
@@ -45,12 +46,12 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     rates = [rate for rate in curves.lr.y if math.isfinite(rate)]
     rate = f" at learning rate {number(max(rates))}" if rates else ""
-    lowest_said = f", {number(loss.y[at])} at its lowest (epoch {number(loss.x[at])})" if loss.y[at] < start else ""
+    lowest_said = f", {number(bottom)} at its lowest (epoch {number(loss.x[at])})" if bottom < start else ""
     return (
         RULE.finding(
             "error",
             f"The training loss grows{rate}: {number(start)} at the start{lowest_said}, {number(end)} at the end.",
-            evidence={"start": start, "lowest": loss.y[at], "end": end, "noise": loss.noise},
+            evidence={"start": start, "lowest": bottom, "end": end, "noise": loss.noise},
             cause="The steps are too large: the learning rate is too high, or the initialization bad.",
             remedies=(
                 Remedy(text="Lower the learning rate to a third.", change={"optimization.lr*": LOWER}),

@@ -3,7 +3,7 @@
 Why it hurts: one learning rate must serve all layers: what moves the last ones throws the first ones about.
 
 Evidence: the standard deviation of the gradient with respect to the weights, at the first hidden layer over the
-last, on one batch of the untouched network. A gradient that is not finite counts as grown.
+last, on one batch of the untouched network. An infinite gradient counts as grown.
 
 Remedy: smaller initial weights, norms, clipped gradients. Safe.
 
@@ -28,16 +28,16 @@ hence 30."""
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the first hidden layer with the last."""
     layers = observation.initial_loss.layers if observation.initial_loss else ()
-    hidden = [layer for layer in layers[:-1] if layer.gradient_std != 0]
+    hidden = [layer for layer in layers[:-1] if layer.gradient_std != 0 and not math.isnan(layer.gradient_std)]
     if len(hidden) < 2:
         return ()
     first, last = hidden[0], hidden[-1]
-    lost = next((layer for layer in hidden if not math.isfinite(layer.gradient_std)), None)
+    lost = next((layer for layer in hidden if math.isinf(layer.gradient_std)), None)
     ratio = first.gradient_std / last.gradient_std
     if lost is None and ratio <= GREW:
         return ()
     message = (
-        f'The gradient explodes: at layer "{lost.name}" it is not finite.'
+        f'The gradient explodes: at layer "{lost.name}" it is infinite.'
         if lost
         else f'The gradient explodes: at layer "{last.name}" it is {number(last.gradient_std)}, '
         f'but {number(first.gradient_std)} at layer "{first.name}" before it.'

@@ -22,8 +22,8 @@ from trainwell.diagnosis.measures import blows_up, fall, fall_error, trace
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
-AT_EDGE = 0.99
-"""A chosen rate above this share of the highest one tried lies at the edge."""
+AT_EDGE = 0.9
+"""The smoothed loss is lowest above this share of the highest rate tried: within the last point or two of a sweep."""
 
 BELOW = 1 / 3
 """A training's rate below this share of the sweep's interval is outside it: half a decade, the width of its
@@ -49,14 +49,21 @@ def _sweep(sweep: LrSweep) -> tuple[Finding, ...]:
     if len(seen) < 2 or blows_up(sweep.curve) or blows_up(sweep.smoothed):
         return ()
     highest = max(seen.x)
-    if sweep.usable and sweep.lr < AT_EDGE * highest:
+    best = min(zip(seen.y, seen.x))[1]
+    if sweep.usable and best < AT_EDGE * highest:
         return ()
     message = (
         f"The loss still falls at the highest learning rate tried, {number(highest)}: the best rate lies above."
         if sweep.usable
         else f"The loss fell at no learning rate up to {number(highest)}, and blew up at none: all are too low."
     )
-    return (_finding(message, {"highest": highest, "lr": sweep.lr}, "The rates that were tried end too early."),)
+    return (
+        _finding(
+            message,
+            {"highest": highest, "lowest_loss_at": best, "lr": sweep.lr},
+            "The rates that were tried end too early.",
+        ),
+    )
 
 
 def _training(sweep: LrSweep, curves: LearningCurves | None) -> tuple[Finding, ...]:

@@ -11,6 +11,8 @@ Remedy: an initialization that keeps the variance, ReLU in place of sigmoid, nor
 References: notes, Activation Functions (saturated neurons kill the gradients); Glorot and Bengio 2010, figure 7.
 """
 
+import math
+
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.rule import Rule
@@ -26,7 +28,11 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the first hidden layer with the last."""
     layers = observation.initial_loss.layers if observation.initial_loss else ()
     blocked = any(layer.weight_std == 0 for layer in layers)
-    hidden = [layer for layer in layers[:-1] if not (blocked and layer.gradient_std == 0)]
+    hidden = [
+        layer
+        for layer in layers[:-1]
+        if math.isfinite(layer.gradient_std) and not (blocked and layer.gradient_std == 0)
+    ]
     if len(hidden) < 2 or not hidden[-1].gradient_std > 0:
         return ()
     first, last = hidden[0], hidden[-1]

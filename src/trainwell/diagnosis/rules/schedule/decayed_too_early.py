@@ -47,6 +47,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     if curves is None or not rates:
         return ()
     peak = max(rate for _, rate in rates)
+    if peak <= 0:
+        return ()
     peaked = next(x for x, rate in rates if rate == peak)
     kept = max(x for x, rate in rates if rate >= DECAYED * peak)
     held = max((x for x, rate in rates if rate >= 0.9 * peak), default=peaked)

@@ -27,9 +27,9 @@ ERRORS = 2.0
 """Standard errors of the fall below which it is nothing."""
 
 JUMPS = 0.03
-"""Jitter of the training loss as a share of its level. Measured on digits with wrong labels or too few units, constant rate
-against the same training with a linear tail: in all 11 trainings (of 24) in which the rule spoke, the tail lowered the
-validation loss, by 4 to 26%."""
+"""Jitter of the training loss as a share of its level. Measured on digits with wrong labels or too few units,
+constant rate against the same training with a linear tail: in all 11 trainings (of 24) in which the rule spoke,
+the tail lowered the validation loss, by 4 to 26%."""
 
 LEFT = 0.05
 """Share of the starting loss that must be left on the training samples: below, there is nothing to gain."""

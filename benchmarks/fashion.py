@@ -1,0 +1,55 @@
+"""fit on all of Fashion-MNIST in ten minutes: `apt-get install dataset-fashion-mnist`, 60,000 pictures, its own test set.
+
+Writes results/fashion.jsonl: accuracy on the 10,000 test pictures with its interval, seconds, and the network that was kept.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+from results import Results, arguments
+
+DATA = Path("/usr/share/dataset/fashion-mnist")
+DEPENDS = (
+    "src/trainwell/training",
+    "src/trainwell/models",
+    "src/trainwell/search",
+    "src/trainwell/recipe",
+    "src/trainwell/probes",
+    "src/trainwell/augmentation",
+)
+
+
+def main() -> None:
+    options = arguments(__doc__ or "")
+    options.add_argument("--budget", type=float, default=600.0, help="seconds")
+    options.add_argument("--seeds", type=int, default=1)
+    options.add_argument("--data", type=Path, default=DATA)
+    chosen = options.parse_args()
+    results = Results("fashion", depends=DEPENDS)
+    from trainwell.verbs import fit
+
+    for seed in range(chosen.seeds):
+        case = f"budget={chosen.budget:g}s seed={seed}"
+        if results.has(case):
+            continue
+        with tempfile.TemporaryDirectory() as runs:
+            began = time.perf_counter()
+            found = fit(chosen.data, budget_seconds=chosen.budget, seed=seed, runs=Path(runs))
+            seconds = time.perf_counter() - began
+            results.add(
+                case,
+                accuracy=found.result.test.value,
+                interval=found.result.test.interval,
+                n=found.result.test.n,
+                seconds=seconds,
+                precision=found.record.settings.precision,
+                threads=found.record.settings.threads,
+                best=str(found.result.best),
+                headline=found.result.headline,
+                verdicts=[line.verdict for line in found.result.steps],
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The pictures of the notes, a file a chapter; `table.FIGURES` names them all."""
