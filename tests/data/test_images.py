@@ -158,11 +158,17 @@ def test_any_size_comes_out_as_asked(tmp_path: Path, size: tuple[int, int], suff
     assert np.abs(pixels.astype(int) - 90).max() <= 1
 
 
-def test_frame_size() -> None:
-    assert frame_size([(28, 28)] * 3, max_side=None) == (28, 28)
-    assert frame_size([(500, 1000)] * 3, max_side=100) == (50, 100)
-    assert frame_size([(10, 10), (30, 20), (50, 90)], max_side=None) == (30, 20)
-    assert frame_size([(1, 5000)], max_side=50) == (1, 50)
+@pytest.mark.parametrize(
+    ("sizes", "max_side", "frame"),
+    [
+        ([(28, 28)] * 3, None, (28, 28)),
+        ([(500, 1000)] * 3, 100, (50, 100)),
+        ([(10, 10), (30, 20), (50, 90)], None, (30, 20)),
+        ([(1, 5000)], 50, (1, 50)),
+    ],
+)
+def test_frame_size(sizes: list[tuple[int, int]], max_side: int | None, frame: tuple[int, int]) -> None:
+    assert frame_size(*np.array(sizes).T, max_side=max_side) == frame
 
 
 def test_truncated_is_named_damaged(tmp_path: Path) -> None:

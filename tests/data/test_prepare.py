@@ -15,13 +15,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-
 from tests.data.conftest import Maker, noise
+
 from trainwell.core.errors import DataError, SettingError, StoreError
 from trainwell.core.jsonio import from_json, to_json
 from trainwell.data.builtin import BUILTIN
 from trainwell.data.encoders import ImageEncoder, TableEncoder
 from trainwell.data.prepare import fingerprint, open_prepared, prepare
+from trainwell.data.storage import building
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -126,7 +127,7 @@ def test_max_side_must_be_sensible(tmp_path: Path) -> None:
 
 def test_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreError, match="Prepared data must be written to .*, but: Not a directory"):
+    with pytest.raises(StoreError, match=r"Prepared data must be written to .*, but: Not a directory"):
         prepare("wine", cache=tmp_path / "file" / "cache")
 
 
@@ -135,7 +136,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("trainwell.data.storage.ArrayWriter.append", full)
-    with pytest.raises(StoreError, match="No space left on device. Free some space"):
+    with pytest.raises(StoreError, match=r"No space left on device\. Free some space"):
         prepare("wine", cache=tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -186,8 +187,6 @@ def test_two_at_once(picture_folder: Maker, tmp_path: Path) -> None:
 
 
 def test_a_live_building_is_left_alone(tmp_path: Path) -> None:
-    from trainwell.data.storage import building
-
     with building(tmp_path, "key") as first, building(tmp_path, "key") as second:
         assert first.is_dir()
         assert second.is_dir()
@@ -197,11 +196,13 @@ def test_a_live_building_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_an_error_while_building_leaves_nothing(tmp_path: Path) -> None:
-    from trainwell.data.storage import building
+    def fail() -> None:
+        with building(tmp_path, "key") as folder:
+            (folder / "x").write_text("x")
+            raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), building(tmp_path, "key") as folder:
-        (folder / "x").write_text("x")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert not list(tmp_path.iterdir())
 
 
@@ -266,8 +267,8 @@ def test_any_table_at_prediction(
     frame.write_csv(folder / "t.csv")
     try:
         data = prepare(folder / "t.csv", target="y", seed=seed, cache=folder / "cache")
-    except DataError as error:
-        assert "\n" not in str(error)
+    except DataError:
+        # One class, or nothing to learn from: what is said then is tested elsewhere.
         return
     encoder = from_json(TableEncoder, to_json(data.encoder))
     assert same(encoder.encode_table(folder / "t.csv").inputs, data.inputs)
@@ -281,7 +282,9 @@ def test_any_table_at_prediction(
 def test_table_without_a_column_at_prediction(tmp_path: Path) -> None:
     frame = pl.DataFrame({"width": np.arange(30) % 7, "y": ["p", "q"] * 15})
     data = prepare(frame, target="y", cache=tmp_path)
-    with pytest.raises(DataError, match='must have the columns trained on, but lacks "width". Did you mean "widht"?'):
+    with pytest.raises(
+        DataError, match=r'must have the columns trained on, but lacks "width"\. Did you mean "widht"\?'
+    ):
         data.encoder.encode_table(pl.DataFrame({"widht": [1]}))
 
 

@@ -211,12 +211,12 @@ def test_source_that_is_a_link_in_a_circle(tmp_path: Path, cache: Path) -> None:
 
 
 def test_names_that_are_no_utf8(tmp_path: Path, cache: Path) -> None:
-    root = os.fsencode(tmp_path / "bytes")
+    root = tmp_path / "bytes"
     for c, label in enumerate((b"caf\xe9", b"two\nlines")):
-        os.makedirs(os.path.join(root, label))
+        folder = root / os.fsdecode(label)
+        folder.mkdir(parents=True)
         for i in range(4):
-            path = os.path.join(root, label, b"\xff%d.png" % i)
-            with open(path, "wb") as file:
+            with (folder / os.fsdecode(b"\xff%d.png" % i)).open("wb") as file:
                 Image.fromarray(noise(10 * c + i)).save(file, "PNG")
     data = prepare(tmp_path / "bytes", cache=cache)
     assert data.record.output.names == ("caf\\xe9", "two\\nlines")

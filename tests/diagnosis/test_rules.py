@@ -494,7 +494,7 @@ ROWS = (
             "Validation loss rises from epoch # (# to #) while training loss falls and training accuracy is #"
             " points above validation accuracy (#% interval # to #): overfitting."
         ),
-        threshold="RISE",
+        threshold="RISE_NOISES",
         changed_to=1000000000.0,
     ),
     Row(
@@ -781,6 +781,18 @@ def test_overfitting_gap_has_wilson_like_interval(case: Case) -> None:
     assert seen["low"] < seen["gap"] < seen["high"]
     assert seen["gap"] == pytest.approx(seen["train"] - seen["validation"])
     assert (seen["high"] - seen["low"]) / 2 == pytest.approx(0.04, abs=0.01)
+
+
+def test_rise_counts_sooner_where_many_samples_make_it_certain(case: Case) -> None:
+    seen = case("good training").curves
+    assert seen is not None
+    bottom = min(seen.validation_loss.y)
+    rising = tuple(bottom * (1 + 0.03 * max(0, i - 6)) for i in range(16))
+    curve = replace(seen.validation_loss, y=(2 * bottom, *rising[1:]))
+    few = replace(seen, validation_loss=curve, samples=100)
+    many = replace(seen, validation_loss=curve, samples=10_000)
+    assert only("REG001", Observation(curves=few)) is None
+    assert only("REG001", Observation(curves=many)) is not None
 
 
 def test_small_sample_names_earlier_attempts(case: Case) -> None:

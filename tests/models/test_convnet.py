@@ -150,7 +150,7 @@ def test_learns_a_few_images_by_heart() -> None:
     made = network()
     batch, labels = images(64, 8), torch.arange(64) % 10
     optimizer = torch.optim.AdamW(made.parameters(), lr=4e-3)
-    for _ in range(60):
+    for _ in range(30):
         optimizer.zero_grad()
         functional.cross_entropy(made(batch), labels).backward()  # type: ignore[no-untyped-call]  # torch's own
         optimizer.step()

@@ -153,7 +153,9 @@ def test_smooth_clip_is_bounded_and_keeps_the_order(numbers: list[float]) -> Non
 
 def test_bad_settings_are_named_all_at_once() -> None:
     layout = InputLayout(kind="image", height=2, width=2, channels=1)
-    with pytest.raises(SettingError, match=r"(?s)`layout` must be a table's.*`number_width >= 1`.*`frequencies >= 1`.*std"):
+    with pytest.raises(
+        SettingError, match=r"(?s)`layout` must be a table's.*`number_width >= 1`.*`frequencies >= 1`.*std"
+    ):
         TableInput(layout, number_width=0, frequencies=0, frequency_std=0.0, generator=torch.Generator())
     with pytest.raises(SettingError, match="at least one column"):
         made(table())

@@ -300,6 +300,22 @@ def test_invariances_draws_both_ends_of_each(runs: dict[str, RunRecord]) -> None
     )
 
 
+@settings(deadline=None, max_examples=25)
+@given(low=st.floats(-1e6, 1e6), span=st.floats(1e-4, 1e6))
+def test_numbers_on_an_axis_differ(low: float, span: float) -> None:
+    drawn = predictions((low, low + span), (low + span, low), "y")
+    texts = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
+    assert len(texts) == len(set(texts)) >= 2
+
+
+def test_the_learning_rate_stands_across(runs: dict[str, RunRecord]) -> None:
+    record = details(runs["classification"], Grid)[0]
+    turned = dataclasses.replace(record, axes=record.axes[::-1])
+    assert to_svg(grid(turned, "classification"), key="g", label="") == to_svg(
+        grid(record, "classification"), key="g", label=""
+    )
+
+
 def test_a_long_line_keeps_its_lowest_and_highest_point() -> None:
     values = [math.sin(step / 50) for step in range(20_000)]
     values[777], values[12_345] = -9.0, 9.0

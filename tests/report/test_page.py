@@ -194,6 +194,34 @@ def test_a_better_yardstick_is_said_with_its_doubt(pages: dict[str, str]) -> Non
     assert "HistGradientBoosting reached 0.460 on the same test data: inside the network's interval" in text
 
 
+def test_a_yardstick_clearly_ahead_is_recommended(runs: dict[str, RunRecord]) -> None:
+    run = runs["regression"]
+    assert run.outcome is not None
+    assert "Use HistGradientBoosting instead" not in render(run)
+    worse = dataclasses.replace(run, outcome=dataclasses.replace(run.outcome, value=0.1, interval=(0.0, 0.2)))
+    page = render(worse)
+    assert "Use HistGradientBoosting instead" in page
+    assert "HistGradientBoosting reached 0.460 on the same test data: clearly ahead." in page
+
+
+def test_only_what_fit_could_not_do_itself_is_left_to_the_reader(pages: dict[str, str]) -> None:
+    page = pages["classification"]
+    advice = page[page.index('<section id="next"') : page.index('<section id="steps"')]
+    assert "Use Leaky ReLU, which does not die." in advice
+    assert "Begin the bias at zero." not in advice
+
+
+def test_without_a_clock_no_time_is_told(runs: dict[str, RunRecord]) -> None:
+    run = runs["classification"]
+    assert run.result is not None
+    simple = tuple(dataclasses.replace(one, seconds=0.0) for one in run.result.yardsticks)
+    evidence = tuple(dataclasses.replace(visit, seconds=0.0) for visit in run.evidence)
+    result = dataclasses.replace(run.result, seconds=0.0, yardsticks=simple)
+    text = read(render(dataclasses.replace(run, evidence=evidence, result=result))).text
+    assert "0.0 s" not in text
+    assert "Took" not in text
+
+
 def test_noise_is_not_sold_as_skill(runs: dict[str, RunRecord], pages: dict[str, str]) -> None:
     assert "do not use its predictions" in pages["hostile"]
     assert "do not use its predictions" not in pages["classification"]

@@ -148,7 +148,7 @@ def locate(folder: Path) -> Located:
         )
 
     def digest() -> str:
-        pairs = [(f"{name}\x00{code}", path) for name, (path, _, code) in zip(names, found, strict=True)]
+        pairs = ((f"{name}\x00{code}", path) for name, (path, _, code) in zip(names, found, strict=True))
         return digest_of_text("folder", digest_of_files(pairs))
 
     def read() -> Raw:

@@ -13,7 +13,7 @@ from trainwell.core.errors import DataError
 from trainwell.core.protocols import Progress
 from trainwell.core.records.data import LeftOut
 from trainwell.data.encoders import ImageEncoder
-from trainwell.data.images import SUFFIXES, Header, UnreadableError, frame_size, read_header
+from trainwell.data.images import SUFFIXES, UnreadableError, frame_size, read_header
 from trainwell.data.parallel import in_parallel
 from trainwell.data.raw import PictureFiles, Pixels
 from trainwell.data.scaling import conventional_range, to_bytes
@@ -38,6 +38,28 @@ class Stored:
     encoder: ImageEncoder
     kept: NDArray[np.int64]
     left_out: tuple[LeftOut, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Seen:
+    heights: NDArray[np.int32]
+    widths: NDArray[np.int32]
+    gray: bool
+    # Smallest and largest value of pictures with more than 8 bits: of whole numbers, and of others.
+    ranges: dict[bool, tuple[float, float]]
+
+    @property
+    def mean_area(self) -> float:
+        return float(np.mean(self.heights.astype(np.float64) * self.widths))
+
+    def encoder(self, max_side: int | None) -> ImageEncoder:
+        height, width = frame_size(self.heights, self.widths, max_side=max_side)
+        made = ImageEncoder(height=height, width=width, channels=1 if self.gray else 3)
+        if True in self.ranges:
+            made = dataclasses.replace(made, whole_range=conventional_range(*self.ranges[True], whole=True))
+        if False in self.ranges:
+            made = dataclasses.replace(made, float_range=conventional_range(*self.ranges[False], whole=False))
+        return made
 
 
 def store(
@@ -118,14 +140,11 @@ def _store_files(
     progress: Progress,
 ) -> Stored:
     paths = [inputs.paths[int(i)] for i in wanted]
-    headers = _headers(paths, progress)
-    failed: dict[int, str] = {i: str(item) for i, item in enumerate(headers) if isinstance(item, UnreadableError)}
-    usable = {i: item for i, item in enumerate(headers) if isinstance(item, Header)}
+    seen, failed = _look(paths, progress)
     _check_failed(failed, paths, wanted, names)
-    encoder = _encoder(list(usable.values()), max_side)
-    order = list(usable)
-    area = float(np.mean([item.height * item.width for item in usable.values()]))
-    workers = min(8, os.cpu_count() or 1) if area > _PIXELS_WORTH_A_THREAD else 1
+    encoder = seen.encoder(max_side)
+    order = [i for i in range(len(paths)) if i not in failed]
+    workers = min(8, os.cpu_count() or 1) if seen.mean_area > _PIXELS_WORTH_A_THREAD else 1
     kept: list[int] = []
     gray = encoder.channels == 3
 
@@ -154,12 +173,27 @@ def _store_files(
     return Stored(encoder=encoder, kept=np.array(kept, np.int64), left_out=left_out)
 
 
-def _headers(paths: Sequence[str], progress: Progress) -> list[Header | UnreadableError]:
-    made: list[Header | UnreadableError] = []
+def _look(paths: Sequence[str], progress: Progress) -> tuple["_Seen", dict[int, str]]:
+    # Of a million headers only what is needed of them is kept.
+    heights, widths = np.zeros(len(paths), np.int32), np.zeros(len(paths), np.int32)
+    failed: dict[int, str] = {}
+    gray = True
+    ranges: dict[bool, tuple[float, float]] = {}
+    done = 0
     for batch in in_parallel(paths, read_header, workers=1):
-        made += batch
-        progress.update("looking at pictures", {"done": float(len(made)), "total": float(len(paths))})
-    return made
+        for item in batch:
+            if isinstance(item, UnreadableError):
+                failed[done] = str(item)
+            else:
+                heights[done], widths[done] = item.height, item.width
+                gray = gray and item.gray
+                if item.wide:
+                    low, high = ranges.get(item.whole, (item.low, item.high))
+                    ranges[item.whole] = (min(low, item.low), max(high, item.high))
+            done += 1
+        progress.update("looking at pictures", {"done": float(done), "total": float(len(paths))})
+    good = heights > 0
+    return _Seen(heights=heights[good], widths=widths[good], gray=gray, ranges=ranges), failed
 
 
 def _check_failed(
@@ -175,24 +209,6 @@ def _check_failed(
         )
     bad = [LeftOut(name=names[int(wanted[i])], why=failed[i]) for i in pictures if i in failed]
     _check_share(bad, claimed=len(pictures))
-
-
-def _encoder(headers: Sequence[Header], max_side: int | None) -> ImageEncoder:
-    height, width = frame_size([(item.height, item.width) for item in headers], max_side=max_side)
-    channels = 1 if all(item.gray for item in headers) else 3
-    made = ImageEncoder(height=height, width=width, channels=channels)
-    whole = [item for item in headers if item.wide and item.whole]
-    if whole:
-        made = dataclasses.replace(made, whole_range=_range_of(whole))
-    real = [item for item in headers if item.wide and not item.whole]
-    if real:
-        made = dataclasses.replace(made, float_range=_range_of(real))
-    return made
-
-
-def _range_of(headers: Sequence[Header]) -> tuple[float, float]:
-    low, high = min(item.low for item in headers), max(item.high for item in headers)
-    return conventional_range(low, high, whole=headers[0].whole)
 
 
 def _keep_one_channel(file: Path, encoder: ImageEncoder) -> None:

@@ -12,8 +12,8 @@
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,19 +231,24 @@ def decode(
         return values[..., None] if channels == 1 else values
 
 
-def frame_size(sizes: Sequence[tuple[int, int]], *, max_side: int | None) -> tuple[int, int]:
+def frame_size(
+    heights: NDArray[np.integer[Any]], widths: NDArray[np.integer[Any]], *, max_side: int | None
+) -> tuple[int, int]:
     """The one size that all pictures get: theirs where it is one, else the median height and width, within the limit.
 
     Args:
-        sizes: (height, width) of each, >= 1.
+        heights: of each, >= 1.
+        widths: of each, >= 1.
         max_side: longest side allowed; None for DEFAULT_MAX_SIDE.
     Returns:
         (height, width).
     Example:
-        >>> frame_size([(28, 28), (28, 28)], max_side=None), frame_size([(300, 400), (100, 200)], max_side=64)
-        ((28, 28), (43, 64))
+        >>> frame_size(np.array([28, 28]), np.array([28, 28]), max_side=None)
+        (28, 28)
+        >>> frame_size(np.array([300, 100]), np.array([400, 200]), max_side=64)
+        (43, 64)
     """
-    height, width = (float(np.median([size[i] for size in sizes])) for i in (0, 1))
+    height, width = float(np.median(heights)), float(np.median(widths))
     limit = DEFAULT_MAX_SIDE if max_side is None else max_side
     scale = min(1.0, limit / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))

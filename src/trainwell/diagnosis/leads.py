@@ -79,4 +79,6 @@ def importances(points: Sequence[GridPoint], axes: Sequence[str]) -> dict[str, f
                 levels.setdefault(point.coordinates[axis], []).append(point.value)
         between = sum(len(values) * (fmean(values) - mean) ** 2 for values in levels.values())
         shares[axis] = between / total if len(levels) > 1 else 0.0
-    return shares
+    # Axes that vary together explain the same variance twice.
+    over = max(sum(shares.values()), 1.0)
+    return {axis: share / over for axis, share in shares.items()}

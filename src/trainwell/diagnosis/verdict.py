@@ -25,7 +25,8 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
     """What a run comes to.
 
     The data counts as learnt where the lower end of the test metric's interval lies above the best constant's test
-    metric. A yardstick beats the network where its test metric is higher.
+    metric. Where a yardstick's test metric is higher, that is said first: as better
+    where it lies above the interval, else as no worse.
 
     Args:
         outcome: of the network.
@@ -40,7 +41,8 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
     said = _said(outcome.value, data.task)
     span = f"95% interval {_said(low, data.task)} to {_said(high, data.task)}, {outcome.n:,} test samples"
     learnable = math.isfinite(low) and low > constant
-    if not learnable:
+    beaten = best is not None and best.test is not None and best.test > max(high, constant)
+    if not learnable and not beaten:
         return Verdict(
             headline=(
                 f"Nothing here can be learnt that holds on new samples: {said} on the test part ({span}), and always "
@@ -49,10 +51,10 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
             learnable=False,
         )
     if best is not None and best.test is not None and best.test > outcome.value:
-        return Verdict(
-            headline=f"Use {best.name} instead: it reaches {_said(best.test, data.task)}, the network {said} ({span}).",
-            learnable=True,
-        )
+        reached = f"it reaches {_said(best.test, data.task)}, the network {said} ({span})"
+        if best.test > high:
+            return Verdict(headline=f"Use {best.name} instead: {reached}.", learnable=True)
+        return Verdict(headline=f"{best.name} does as well: {reached}.", learnable=True)
     beside = f"; {best.name} reaches {_said(best.test or 0.0, data.task)}" if best is not None else ""
     return Verdict(headline=f"{said} on the test part ({span}){beside}.", learnable=True)
 

@@ -129,7 +129,7 @@ def multiplications(layout: InputLayout, *, architecture: Architecture) -> int:
     Example:
         >>> layout = InputLayout(kind="image", height=28, width=28, channels=1)
         >>> multiplications(layout, architecture=Architecture(name="convnet", width=32, depth=2))
-        16260480
+        16356384
     """
     entry = ImageInput(layout)
     maps, rows, columns = entry.width, *entry.size

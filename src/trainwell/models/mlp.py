@@ -12,8 +12,8 @@ from trainwell.core.errors import SettingError
 from trainwell.core.records.layout import Task
 from trainwell.models.table_input import TableInput
 
-# Standard deviation of the first outputs, roughly: the loss starts within 0.01 of log(classes) or the targets' variance.
 FIRST_OUTPUT_STD = 0.05
+"""Of the first outputs, roughly: the loss starts within 0.01 of log(classes), or of the targets' variance."""
 
 
 class Mlp(nn.Module):

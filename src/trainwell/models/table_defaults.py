@@ -4,7 +4,7 @@ The numbers were measured on development splits (seeds 100 and up), never on tho
 """
 
 import math
-from typing import Literal
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -19,25 +19,48 @@ FEW_ROWS = 1_500
 FEW_ROWS_STEPS = 600
 """Optimizer steps after which one hidden layer at rate 1e-3 has learnt what a few hundred rows can teach."""
 
+MEMBERS = 8
+"""Networks in one; more gained nothing that their time was worth."""
+
 MANY_ROWS_EPOCHS = 40.0
+FULL_EPOCHS_ROWS = 10_000
+"""Up to so many rows a training has all its epochs; beyond, its steps grow with the square root of the rows."""
+
+KEPT_SHARE = 0.2
+"""Of the budget, for one training: five of its length are paid for, the kept one and those that choose it."""
+
+SECONDS_A_ROW = 7e-5
+COLUMNS_THAT_DOUBLE = 45
+"""One core of 2026's shared cloud machines: 22 ms a step of 256 rows with 10 columns, 30 ms with 44."""
 
 REFERENCE_INPUTS = 256
 """A matrix of so many inputs learns at the rate itself, others at a rate that moves their outputs as much."""
 
 SCALE_FACTOR = 96.0
-"""Feature scales, one number a feature, learn so many times as fast: they choose the features."""
+"""Feature scales, one number a feature, learn so many times as fast: they choose among a column's embedded features.
+"""
 
 VECTOR_FACTOR = 1.6
 """Biases and embeddings."""
 
 
-def table_defaults(
-    layout: InputLayout, output: OutputLayout, *, samples: int, budget_seconds: float
-) -> tuple[Hyperparameters, float]:
-    """Hyperparameters to begin with, and the epochs that a training should have.
+@dataclass(frozen=True, kw_only=True)
+class TableStart:
+    """A point to begin with, what its network's numeric columns become, and how long it is trained.
 
-    Few rows (below `FEW_ROWS`): one hidden layer, a low rate, about `FEW_ROWS_STEPS` steps, averaged weights. More: an
-    ensemble of 8 members that share three hidden layers, on periodic embeddings.
+    Attributes:
+        hyperparameters: the point.
+        embedding: a name of `table_input.EMBEDDINGS`.
+        epochs: passes over the training part.
+    """
+
+    hyperparameters: Hyperparameters
+    embedding: str
+    epochs: float
+
+
+def table_defaults(layout: InputLayout, output: OutputLayout, *, samples: int, budget_seconds: float) -> TableStart:
+    """The first of `table_candidates`: what to train where there is time for one network.
 
     Args:
         layout: a table's.
@@ -45,16 +68,37 @@ def table_defaults(
         samples: rows of the training part, >= 1.
         budget_seconds: of the whole run; 0 where the budget is in steps.
     Returns:
-        The point, and the epochs.
+        Where to begin.
     Raises:
         SettingError: the layout is no table's, or no samples.
     Example:
         >>> layout = InputLayout(kind="table", numbers=13)
         >>> output = OutputLayout(task="classification", size=3, names=("a", "b", "c"))
-        >>> point, epochs = table_defaults(layout, output, samples=142, budget_seconds=60.0)
-        >>> point.architecture.depth, epochs
-        (1, 150.0)
+        >>> start = table_defaults(layout, output, samples=142, budget_seconds=60.0)
+        >>> start.embedding, start.hyperparameters.architecture.depth, start.epochs
+        ('none', 1, 150.0)
+    """
+    return table_candidates(layout, output, samples=samples, budget_seconds=budget_seconds)[0]
 
+
+def table_candidates(
+    layout: InputLayout, output: OutputLayout, *, samples: int, budget_seconds: float
+) -> tuple[TableStart, ...]:
+    """Starting points that differ in kind; which one suits, only validation tells.
+
+    Few rows (below `FEW_ROWS`): one hidden layer at a low rate for about `FEW_ROWS_STEPS` steps; validation rows are
+    too few to choose by. More: 8 members that share their matrices, either smooth and strongly regularized (a noisy
+    target) or sharp (a target that jumps at thresholds).
+
+    Args:
+        layout: a table's.
+        output: task and classes or targets.
+        samples: rows of the training part, >= 1.
+        budget_seconds: of the whole run; 0 where the budget is in steps.
+    Returns:
+        One or more, the likeliest first.
+    Raises:
+        SettingError: the layout is no table's, or no samples.
     Source: notes, Choosing Hyperparameters; Gorishniy et al. 2025 (members), Holzmueller et al. 2024 (the rest).
     """
     if layout.kind != "table" or samples < 1:
@@ -62,7 +106,63 @@ def table_defaults(
             f"Table defaults need a table of at least one row, but got {layout.kind} and {samples}. "
             "Give a table's layout and its training rows."
         )
-    return _few_rows(samples) if samples < FEW_ROWS else _many_rows(output, budget_seconds=budget_seconds)
+    if samples < FEW_ROWS:
+        return (_few_rows(samples),)
+    smoothing = 0.1 if output.task == "classification" else 0.0
+    epochs = _epochs(layout, samples=samples, budget_seconds=budget_seconds)
+    return (_smooth(smoothing, epochs), _sharp(smoothing, epochs))
+
+
+def _few_rows(samples: int) -> TableStart:
+    batch = min(32, samples)
+    return TableStart(
+        hyperparameters=Hyperparameters(
+            architecture=Architecture(name="mlp", width=64, depth=1, members=MEMBERS),
+            activation="relu",
+            regularization=Regularization(weight_decay=0.01),
+            optimization=Optimization(lr=1e-3, beta2=0.95, batch_size=batch, averaging=0.15),
+            schedule=Schedule(decay="linear", warmup_fraction=0.05, decay_fraction=0.5),
+        ),
+        embedding="none",
+        epochs=float(round(FEW_ROWS_STEPS / (samples // batch))),
+    )
+
+
+def _smooth(smoothing: float, epochs: float) -> TableStart:
+    return TableStart(
+        hyperparameters=Hyperparameters(
+            architecture=Architecture(name="mlp", width=128, depth=2, members=MEMBERS),
+            activation="gelu",
+            regularization=Regularization(weight_decay=0.32, dropout=0.15, label_smoothing=smoothing),
+            optimization=Optimization(lr=2.5e-3, beta2=0.95, batch_size=256, averaging=0.15),
+            schedule=Schedule(decay="linear", warmup_fraction=0.05, decay_fraction=0.5),
+        ),
+        embedding="smooth",
+        epochs=epochs,
+    )
+
+
+def _sharp(smoothing: float, epochs: float) -> TableStart:
+    return TableStart(
+        hyperparameters=Hyperparameters(
+            architecture=Architecture(name="mlp", width=128, depth=3, members=MEMBERS),
+            activation="gelu",
+            regularization=Regularization(weight_decay=0.02, dropout=0.05, label_smoothing=smoothing),
+            optimization=Optimization(lr=4e-3, beta2=0.95, batch_size=256, averaging=0.15),
+            schedule=Schedule(decay="linear", warmup_fraction=0.05, decay_fraction=0.5),
+        ),
+        embedding="sharp",
+        epochs=epochs,
+    )
+
+
+def _epochs(layout: InputLayout, *, samples: int, budget_seconds: float) -> float:
+    """As many passes as rows of this number need, or as a fifth of the budget allows on one slow core."""
+    wanted = MANY_ROWS_EPOCHS * min(1.0, math.sqrt(FULL_EPOCHS_ROWS / samples))
+    if budget_seconds <= 0.0:
+        return wanted
+    affordable = KEPT_SHARE * budget_seconds / (SECONDS_A_ROW * (1.0 + layout.shape[0] / COLUMNS_THAT_DOUBLE) * samples)
+    return max(1.0, min(wanted, affordable))
 
 
 def learning_rate_factors(model: nn.Module) -> dict[str, float]:
@@ -72,10 +172,10 @@ def learning_rate_factors(model: nn.Module) -> dict[str, float]:
         1.6 \text{ for biases and embeddings}
 
     Adam moves every weight by about the rate, so that a matrix of many inputs moves its outputs further than one of
-    few: the factor evens this out.
+    few: the factor evens this out. A network without embeddings, meant for few rows, learns at one slow rate.
 
     Args:
-        model: any network; factors are known for `Mlp` alone.
+        model: any network; factors are known for an `Mlp` with embeddings alone.
     Returns:
         Parameter name -> factor; empty for other networks.
     Example:
@@ -86,7 +186,7 @@ def learning_rate_factors(model: nn.Module) -> dict[str, float]:
     Source: Holzmueller et al. 2024, appendix A (its neural tangent parametrization at rate 0.04, written for plain
     matrices).
     """
-    if not isinstance(model, Mlp):
+    if not isinstance(model, Mlp) or model.input.number_width == 1:
         return {}
     factors = {}
     for name, parameter in model.named_parameters():

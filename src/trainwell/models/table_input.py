@@ -5,6 +5,7 @@ needs no second file for its preprocessing.
 """
 
 import math
+from typing import TypedDict
 
 import torch
 from jaxtyping import Float
@@ -13,11 +14,22 @@ from torch import Tensor, nn
 from trainwell.core.errors import DataError, SettingError
 from trainwell.core.records.layout import InputLayout
 
-# Beyond this many codes a category becomes a learnt vector: one-hot columns would be mostly zeros.
 ONE_HOT_LIMIT = 10
+"""Beyond this many codes a category becomes a learnt vector: one-hot columns would be mostly zeros."""
+
 CATEGORY_WIDTH = 8
-# Rows that quantiles are estimated from: a sort of more costs memory and moves them by less than 0.002.
+"""Numbers in such a vector."""
+
 QUANTILE_ROWS = 200_000
+"""Rows that quantiles are estimated from: more cost memory, and move a quartile's rank by less than 0.002."""
+
+
+class Embedding(TypedDict):
+    """What a numeric column becomes: arguments of `TableInput`."""
+
+    number_width: int
+    frequencies: int
+    frequency_std: float
 
 
 class TableInput(nn.Module):
@@ -28,9 +40,9 @@ class TableInput(nn.Module):
         e(c) = [\,W \cos(2 \pi \omega c + \varphi) + b,\ c\,]
 
     One embedding a numeric column, with its own frequencies, phases and map. A missing number is a learnt vector
-    instead, which begins as zeros. Categories of at most `ONE_HOT_LIMIT` codes are one-hot (two known codes: one column,
-    -1 or 1), larger ones are learnt vectors; code 0 (missing or never seen) is zeros, and of a large category learnt
-    from there.
+    instead, which begins as zeros. Categories of at most `ONE_HOT_LIMIT` codes are one-hot (two known codes: one
+    column, -1 or 1), larger ones are learnt vectors; code 0 (missing or never seen) is zeros, and of a large category
+    learnt from there.
 
     Args:
         layout: a table's.
@@ -202,3 +214,11 @@ def _refuse(layout: InputLayout, *, number_width: int, frequencies: int, frequen
         problems.append(f"`frequency_std > 0` must hold, but got {frequency_std}. Choose a number such as 0.1.")
     if problems:
         raise SettingError(" ".join(problems))
+
+
+EMBEDDINGS: dict[str, Embedding] = {
+    "none": {"number_width": 1, "frequencies": 1, "frequency_std": 1.0},
+    "smooth": {"number_width": 4, "frequencies": 16, "frequency_std": 0.1},
+    "sharp": {"number_width": 8, "frequencies": 32, "frequency_std": 2.0},
+}
+"""By name: none for few rows, smooth where the target is noisy, sharp where it jumps at thresholds."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -165,7 +166,7 @@ def rule(panel: Axes, *, x: bool = False, y: bool = True, ticks: int = 5) -> Non
     panel.grid(y, axis="y")
     panel.tick_params(length=3, width=0.8)
     for axis, scale, bins in ((panel.xaxis, panel.get_xscale(), 5), (panel.yaxis, panel.get_yscale(), ticks)):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _, axis=axis: _tick(axis, value)))
         if scale == "log":
             axis.set_minor_locator(NullLocator())
             low, high = sorted(axis.get_view_interval())
@@ -175,6 +176,17 @@ def rule(panel: Axes, *, x: bool = False, y: bool = True, ticks: int = 5) -> Non
                 axis.set_major_locator(LogLocator(numticks=6))
         else:
             axis.set_major_locator(MaxNLocator(bins, steps=[1, 2, 2.5, 5, 10]))
+
+
+def _tick(axis: Axis, value: float) -> str:
+    """A number of an axis, with as many digits as tell it from its neighbours."""
+    low, high = sorted(axis.get_view_interval())
+    largest = max(abs(low), abs(high))
+    if axis.get_scale() == "log" or not high - low > 1e-12 * largest:
+        return number(value)
+    # Differences that only rounding left would otherwise stand in the tick that means zero.
+    near_zero = abs(value) < 1e-9 * (high - low)
+    return number(0.0 if near_zero else value, max(3, math.ceil(math.log10(largest / (high - low))) + 2))
 
 
 def one_two_five(low: float, high: float) -> list[float]:

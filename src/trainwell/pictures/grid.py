@@ -59,8 +59,9 @@ def grid(record: Grid, task: str) -> Figure:
         One panel.
     """
     figure, (panel,) = sheet(340.0)
-    across = scale(record.points, record.axes[0]) if record.axes else Scale((), ())
-    upward = scale(record.points, record.axes[1]) if len(record.axes) > 1 else None
+    axes = in_order(record.axes)
+    across = scale(record.points, axes[0]) if axes else Scale((), ())
+    upward = scale(record.points, axes[1]) if len(axes) > 1 else None
     values = [_shown(point, task) for point in record.points]
     worst = max((value for value in values if is_drawable(value)), default=1.0)
     heights = upward.positions if upward else tuple(v if is_drawable(v) else worst for v in values)
@@ -79,7 +80,7 @@ def grid(record: Grid, task: str) -> Figure:
     if upward:
         panel.set_yticks([at for at, _ in upward.ticks], [text for _, text in upward.ticks])
     _legend(panel)
-    entitle(panel, "", y=plain(record.axes[1]) if upward else _error_name(task), x=plain(record.axes[0]))
+    entitle(panel, "", y=plain(axes[1]) if upward else _error_name(task), x=plain(axes[0]))
     panel.set_title(title, pad=22.0)
     return finished(figure)
 
@@ -92,9 +93,9 @@ def slices(record: Grid, task: str) -> Figure:
         record: with one axis at least.
         task: classification or regression.
     Returns:
-        Panels in two columns, in the order of the axes.
+        Panels in two columns, in the order of `in_order`.
     """
-    axes = record.axes or ("",)
+    axes = in_order(record.axes) or ("",)
     rows = -(-len(axes) // 2)
     figure, panels = sheet(24.0 + 165 * rows, rows=rows, columns=2)
     values = [_shown(point, task) for point in record.points]
@@ -154,6 +155,21 @@ def scale(points: Sequence[GridPoint], axis: str) -> Scale:
     logs = tuple(_log(value, zero) for value in values)
     ticks = [(math.log10(value), number(value)) for value in _log_ticks(positive)]
     return Scale(logs, tuple([(zero, "0"), *ticks] if 0.0 in values else ticks))
+
+
+def in_order(axes: tuple[str, ...]) -> tuple[str, ...]:
+    """The axes as readers look for them: learning rate across, weight decay upward, then the others as they came.
+
+    Args:
+        axes: dotted hyperparameters.
+    Returns:
+        The same ones.
+    Example:
+        >>> in_order(("activation", "regularization.weight_decay", "optimization.lr"))
+        ('optimization.lr', 'regularization.weight_decay', 'activation')
+    """
+    first = ("optimization.lr", "regularization.weight_decay")
+    return tuple(sorted(axes, key=lambda axis: first.index(axis) if axis in first else len(first)))
 
 
 def plain(axis: str) -> str:

@@ -15,6 +15,7 @@ from trainwell.recipe.grids import Candidate, Trained
 from trainwell.recipe.refined_grid import changed_words
 from trainwell.recipe.wording import short
 
+OVERFITTING = "REG001"
 MOST_CHOICES = 3
 """Changes that one round tries."""
 
@@ -100,6 +101,10 @@ def decide_next(
     left = context.leave(7, compute)
     detail = left.detail[0]
     go_on = isinstance(detail, Next) and detail.go_on
+    if not context.length_judged and any(finding.code == OVERFITTING for finding in evidence.findings):
+        # Longer than this the network has been seen to learn the training part by heart.
+        steps = trained.specs[trained.best].total_steps
+        context.epochs = min(context.epochs, steps / context.steps_per_epoch(context.point))
     if not go_on and not affordable:
         # There is no budget to try it, but what the curves say of the length is taken.
         context.epochs *= min((candidate.length for candidate, _ in proposals), default=1.0)

@@ -28,7 +28,7 @@ KEPT = 0.55
 """Share that the training which is kept has at least."""
 END = 0.04
 """Share kept back for the test part, the model and the report."""
-END_SECONDS = 2.5
+END_SECONDS = 4.0
 """Seconds kept back for them at least."""
 COARSE_EPOCHS = 5.0
 """The notes train 1 to 5 epochs for the coarse grid."""

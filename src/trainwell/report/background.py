@@ -101,7 +101,7 @@ def machine(run: RunRecord) -> Markup:
         ),
         ("Fingerprint of the data", element("code", run.data.fingerprint)),
     ]
-    if run.result is not None:
+    if run.result is not None and run.result.seconds > 0:
         facts.insert(2, ("Took", duration(run.result.seconds)))
     return section("How it was run", pairs(facts), key="machine")
 

@@ -17,13 +17,14 @@ from trainwell.core.records.evidence import (
 from trainwell.core.records.run import RunRecord
 from trainwell.pictures.bars import class_counts, invariances
 from trainwell.pictures.curves import learning_curves, small_sample
-from trainwell.pictures.grid import grid, plain, slices
+from trainwell.pictures.grid import grid, in_order, plain, slices
 from trainwell.pictures.initial import initial_loss, layer_statistics
 from trainwell.pictures.sweep import confirmations, sweep
 from trainwell.pictures.text import duration, metric, number, percent
 from trainwell.report.images import Shelf
 from trainwell.report.markup import Child, Markup, element, together
 from trainwell.report.parts import Numbering, bullets, fold, paragraph, picture, table
+from trainwell.report.verdict import simple_models
 
 
 @dataclass(frozen=True)
@@ -71,19 +72,24 @@ def detail(record: Detail, run: RunRecord, shelf: Shelf, numbering: Numbering) -
 
 
 def _look(detail: Look, run: RunRecord, shelf: Shelf, numbering: Numbering) -> Shown:
+    # The visit was recorded before the test part was touched; the result knows the test figures too.
+    simple = simple_models(run) or detail.yardsticks
+    timed = any(one.seconds > 0 for one in simple)
     rows = [
         (
             one.name,
             metric(one.metric, run.data.task),
             number(one.loss),
             metric(one.test, run.data.task) if one.test is not None else "not touched yet",
-            duration(one.seconds),
+            *((duration(one.seconds),) if timed else ()),
         )
-        for one in detail.yardsticks
+        for one in simple
     ]
     name = "accuracy" if run.data.task == "classification" else "R²"
-    head = ("model", f"validation {name}", "validation loss", f"test {name}", "time")
-    measured = table("Yardsticks: simple models on the same split", head, rows, numeric=(1, 2, 3, 4)) if rows else None
+    head = ("model", f"validation {name}", "validation loss", f"test {name}", *(("time",) if timed else ()))
+    measured = (
+        table("Yardsticks: simple models on the same split", head, rows, numeric=range(1, len(head))) if rows else None
+    )
     counted = run.data.task == "classification" and bool(run.data.class_counts)
     counts = picture(class_counts(run.data), _count_sentence(run), numbering) if counted else None
     return Shown((_montage(detail, shelf), counts), measured)
@@ -181,7 +187,7 @@ def _grid(detail: Grid, task: str, numbering: Numbering) -> Shown:
     elif influence:
         caption = f"{caption} {influence}"
     noise = None
-    if detail.noise == detail.noise:
+    if detail.noise > 0:
         spread = f"{number(100 * detail.noise)} points" if task == "classification" else number(detail.noise)
         noise = paragraph(f"From seed to seed the error of one and the same trial varies by {spread}.", class_="why")
     return Shown((picture(grid(detail, task), caption, numbering), along), together(noise, _points(detail, task)))
@@ -191,7 +197,7 @@ def _best_sentence(detail: Grid, task: str) -> str:
     best = next((point for point in detail.points if point.trial == detail.best), None)
     if best is None:
         return f"{len(detail.points)} trials."
-    places = [f"{plain(axis)} {_coordinate(best, axis)}" for axis in detail.axes]
+    places = [f"{plain(axis)} {_coordinate(best, axis)}" for axis in in_order(detail.axes)]
     edge = f" It lies at the edge of the grid in {', '.join(map(plain, detail.at_edge))}." if detail.at_edge else ""
     return f"Best: trial {best.trial}, error {_error(best.value, task)}, at {', '.join(places)}.{edge}"
 
@@ -223,7 +229,7 @@ def _points(detail: Grid, task: str) -> Markup | None:
     rows = [
         (
             f"{point.trial}",
-            *(_coordinate(point, axis) for axis in detail.axes),
+            *(_coordinate(point, axis) for axis in in_order(detail.axes)),
             _error(point.value, task),
             number(point.loss),
             f"{point.steps:,}",
@@ -231,7 +237,7 @@ def _points(detail: Grid, task: str) -> Markup | None:
         )
         for point in ranked
     ]
-    head = ("trial", *map(plain, detail.axes), "error", "loss", "steps", "state")
+    head = ("trial", *map(plain, in_order(detail.axes)), "error", "loss", "steps", "state")
     return fold(
         f"All {len(rows)} trials",
         table("Trials of this grid, the best first", head, rows, numeric=range(len(head) - 1)),

@@ -144,7 +144,8 @@ def _facts(run: RunRecord) -> Markup:
         shape = final.spec.hyperparameters.architecture
         entries.append(("Network", f"{shape.name}, width {shape.width}, depth {shape.depth}"))
     if run.result is not None:
-        entries.append(("Trainings", f"{run.result.trials:,} in {duration(run.result.seconds)}"))
+        took = f" in {duration(run.result.seconds)}" if run.result.seconds > 0 else ""
+        entries.append(("Trainings", f"{run.result.trials:,}{took}"))
     else:
         entries.append(("Trainings", f"{len(run.trials):,} so far"))
     return pairs(entries)
@@ -194,7 +195,7 @@ def _trust_in_test(run: RunRecord) -> list[Child]:
     for target, error in zip(run.data.output.names, outcome.rmse):
         said.append(f"A single prediction of {target} is typically off by {number(error)} (root mean squared error).")
     widest = sorted(outcome.classes, key=lambda one: (one.samples, one.name))[:3]
-    if len(outcome.classes) > 2 and widest[0].samples < outcome.n / len(outcome.classes):
+    if len(outcome.classes) > 2 and 2 * widest[0].samples < outcome.n / len(outcome.classes):
         names = ", ".join(f"{one.name} ({one.samples:,})" for one in widest)
         said.append(f"Least is known of the classes with the fewest test samples: {names}.")
     return said
@@ -202,7 +203,7 @@ def _trust_in_test(run: RunRecord) -> list[Child]:
 
 def _trust_in_search(run: RunRecord) -> list[Child]:
     grids = [detail for visit in run.evidence for detail in visit.detail if isinstance(detail, Grid)]
-    noises = [grid.noise for grid in grids if math.isfinite(grid.noise)]
+    noises = [grid.noise for grid in grids if grid.noise > 0 and math.isfinite(grid.noise)]
     if not noises:
         return []
     noise = f"{number(100 * noises[-1])} points" if run.data.task == "classification" else number(noises[-1])
@@ -225,14 +226,14 @@ def _trust_in_data(run: RunRecord) -> list[Child]:
 def _advice(run: RunRecord) -> list[Child]:
     said: list[Child] = []
     ends = [detail for visit in run.evidence for detail in visit.detail if isinstance(detail, Next)]
-    if run.outcome is not None and ends:
-        last = ends[-1]
-        if last.go_on:
-            said.append(
-                "The budget ended before the search did: a longer --budget would go on with the choices of step 7."
-            )
+    ahead = _clearly_ahead(run)
+    if ahead is not None:
+        said.append(f"Use {ahead.name} instead: on this data it is clearly better than this network.")
+    elif run.outcome is not None and ends:
+        if ends[-1].go_on:
+            said.append("The budget ended before the search did: a longer --budget would go on with the last choices.")
         else:
-            said.append("The search had stopped to improve: more or better data promises more than a longer budget.")
+            said.append("The search has ended: more or better data promises more than more of the same search.")
     if run.outcome is not None and run.outcome.mistakes:
         kind = "confident mistakes" if run.data.task == "classification" else "largest errors"
         said.append(f"Look at the {kind} below: what is wrong in the data shows itself there first.")
@@ -241,6 +242,16 @@ def _advice(run: RunRecord) -> list[Child]:
         if weakest.recall < run.outcome.value:
             share = percent(weakest.recall)
             said.append(f"Collect more samples of class {weakest.name}: it is recognized least often ({share}).")
+    # What changes a hyperparameter was tried by fit itself; what is left is for the reader to do.
     findings = run.result.findings if run.result is not None else ()
-    remedies = [remedy.text for one in findings if one.severity != "info" for remedy in one.remedies[:1]]
-    return [*said, *dict.fromkeys(remedies[:3])]
+    remedies = [one.text for found in findings if found.severity != "info" for one in found.remedies if not one.change]
+    return [*said, *list(dict.fromkeys(remedies))[:3]]
+
+
+def _clearly_ahead(run: RunRecord) -> Yardstick | None:
+    """The best yardstick on the test part, if it lies above the network's interval."""
+    if run.outcome is None:
+        return None
+    high = run.outcome.interval[1]
+    ahead = [(one.test, one) for one in simple_models(run) if one.test is not None and one.test > high]
+    return max(ahead, key=lambda pair: pair[0])[1] if ahead else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainwell.core.errors import DataError
 from trainwell.core.records.trial import TrialSpec
@@ -20,6 +20,9 @@ from trainwell.training.optimizer import build_optimizer
 from trainwell.training.setup import Setup
 
 Factory = Callable[[], nn.Module]
+
+GPU_SHARE = 0.25
+"""Share of a GPU's free memory that the data may take."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ def _opened(folder: str, fingerprint: str) -> Dataset:
             f"({dataset.record.fingerprint[:12]} instead of {fingerprint[:12]}). Start a new run."
         )
     return dataset
+
+
+@functools.lru_cache(maxsize=1)
+def _placed(folder: str, fingerprint: str, device: str) -> Tensor:
+    """All inputs, on the GPU where they leave it room: gathering a batch there costs no transfer."""
+    inputs = _opened(folder, fingerprint).inputs
+    if torch.device(device).type != "cuda":
+        return inputs
+    free, _ = torch.cuda.mem_get_info(device)
+    return inputs.to(device) if inputs.nbytes < GPU_SHARE * free else inputs
 
 
 def rebuild(spec: TrialSpec, *, factory: Factory | None = None) -> Rebuilt:
@@ -85,7 +98,7 @@ def rebuild(spec: TrialSpec, *, factory: Factory | None = None) -> Rebuilt:
     )
     setup = Setup(
         model=model,
-        inputs=dataset.inputs,
+        inputs=_placed(spec.data, spec.fingerprint, spec.device),
         targets=dataset.targets,
         train=index,
         validation=dataset.parts["validation"],

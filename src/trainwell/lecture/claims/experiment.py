@@ -1,5 +1,6 @@
 """What the claims' experiments share: a plain network, and a training of it by the product's own loop."""
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from trainwell.core.records.trial import Score
 from trainwell.core.seeds import generator
 from trainwell.initialization import initialize
 from trainwell.lecture.datasets import Split
+from trainwell.lecture.figures.initialization import blank_linear
 from trainwell.schedules import Constant
 from trainwell.training.batches import Batches, Change
 from trainwell.training.loop import StepRecord, train
@@ -56,14 +58,14 @@ def network(
     """
     row = ACTIVATIONS[activation]
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths[:-2], widths[1:-1]):
-        layers.append(nn.utils.skip_init(nn.Linear, inputs, outputs))
+    for inputs, outputs in itertools.pairwise(widths[:-1]):
+        layers.append(blank_linear(inputs, outputs))
         if batch_norm:
             layers.append(nn.BatchNorm1d(outputs))
         layers.append(row.make())
         if dropout > 0:
             layers.append(nn.AlphaDropout(dropout) if row.dropout == "alpha_dropout" else nn.Dropout(dropout))
-    model = nn.Sequential(*layers, nn.utils.skip_init(nn.Linear, widths[-2], widths[-1]))
+    model = nn.Sequential(*layers, blank_linear(widths[-2], widths[-1]))
     draw = generator(seed, "weights")
     initialize(model, scheme or row.scheme, gain=row.gain if gain is None else gain, generator=draw)
     return model

@@ -19,9 +19,7 @@ KEPT = math.log(1.1)
 """Within a tenth a layer: kept."""
 
 
-def zero_weights_give_identical_gradients(
-    *, seeds: int = 5, steps: int = 50, scheme: str = "zeros"
-) -> ClaimResult:
+def zero_weights_give_identical_gradients(*, seeds: int = 5, steps: int = 50, scheme: str = "zeros") -> ClaimResult:
     """How far the gradients of one layer's units differ, at the start and after some training.
 
     Args:
@@ -42,8 +40,8 @@ def zero_weights_give_identical_gradients(
         "zero_weights_give_identical_gradients",
         chapter="initialization",
         statement="With all weights 0, the outputs are 0 and all neurons have the same gradient.",
-        measured=f"Digits, 32 sigmoid units: largest difference between the gradients of two units of the layer, against "
-        f"the largest gradient, at the start and after {steps} steps.",
+        measured=f"Digits, 32 sigmoid units: largest difference between the gradients of two units of the layer, "
+        f"against the largest gradient, at the start and after {steps} steps.",
         conditions=[
             condition("difference at the start, share", differences["before"], below=1e-3),
             condition("difference after training, share", differences["after"], below=1e-3),
@@ -86,9 +84,7 @@ def small_std_vanishes(*, seeds: int = 10, std: float = 0.01, width: int = 512) 
     )
 
 
-def large_std_saturates(
-    *, seeds: int = 4, std: float = 0.05, width: int = 2048, narrow: int = 256
-) -> ClaimResult:
+def large_std_saturates(*, seeds: int = 4, std: float = 0.05, width: int = 2048, narrow: int = 256) -> ClaimResult:
     """How many units of the tenth layer are saturated, and what gradient reaches the first layer.
 
     Args:
@@ -160,9 +156,7 @@ def xavier_keeps_the_variance(*, seeds: int = 10, width: int = 512, gain: float 
     )
 
 
-def kaiming_keeps_the_variance(
-    *, seeds: int = 10, width: int = 512, gain: float = math.sqrt(2.0)
-) -> ClaimResult:
+def kaiming_keeps_the_variance(*, seeds: int = 10, width: int = 512, gain: float = math.sqrt(2.0)) -> ClaimResult:
     """The mean square of ReLU layers from one to the next.
 
     Args:
@@ -211,8 +205,8 @@ def properties_fade(*, seeds: int = 10, steps: int = 300, lr: float = 0.03) -> C
         chapter="initialization",
         statement="Initialization cares only for the start: after some training the weights no longer have these "
         "properties.",
-        measured=f"Digits, six ReLU layers of 128 with Kaiming's weights: |log of a layer's mean square against the one "
-        f"before|, after {steps} steps less before.",
+        measured=f"Digits, six ReLU layers of 128 with Kaiming's weights: |log of a layer's mean square against the "
+        f"one before|, after {steps} steps less before.",
         conditions=[
             condition("drift grown by training, no unit", drift, above=0.0),
             condition("drift after training, no unit", after, above=KEPT),
@@ -234,4 +228,4 @@ def variance_ratios(model: nn.Sequential, inputs: Tensor) -> list[float]:
 def factor_a_layer(outputs: tuple[Tensor, ...]) -> float:
     """By what a layer multiplies the mean square, in the geometric mean over the layers after the first."""
     ends = [float(found.double().square().mean()) for found in (outputs[0], outputs[-1])]
-    return (max(ends[1], 1e-300) / ends[0]) ** (1.0 / (len(outputs) - 1))
+    return math.exp(math.log(max(ends[1], 1e-300) / ends[0]) / (len(outputs) - 1))

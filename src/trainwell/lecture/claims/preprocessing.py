@@ -53,8 +53,8 @@ def normalizing_helps(
         "normalizing_helps",
         chapter="preprocessing",
         statement="Normalizing the data helps training.",
-        measured=f"Digits (64 pixels, 0 to 16 each) and wine (13 measurements in units from 0.1 to 1000), {steps} steps "
-        f"of SGD, each at the best of {len(lrs)} rates.",
+        measured=f"Digits (64 pixels, 0 to 16 each) and wine (13 measurements in units from 0.1 to 1000), {steps} "
+        f"steps of SGD, each at the best of {len(lrs)} rates.",
         conditions=conditions,
         numbers=numbers,
         seeds=range(seeds),

@@ -9,7 +9,7 @@ from trainwell.lecture.claims.result import ClaimResult, condition, judged
 from trainwell.lecture.datasets import digits
 
 WIDTHS = (64, 128, 128, 10)
-HIGH_LR = 0.2
+HIGH_LR = 0.3
 """About the largest rate at which these networks train at all: ten times what suits them."""
 
 USUAL_LR = 0.02
@@ -21,7 +21,7 @@ def relu_converges_faster(
     steps: int = 600,
     target: float = 0.1,
     depth: int = 4,
-    lrs: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3),
+    lrs: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0),
     candidate: str = "relu",
 ) -> ClaimResult:
     """Optimizer steps to a training loss, each activation at the rate that suits it best.
@@ -72,9 +72,7 @@ def relu_converges_faster(
     )
 
 
-def relus_die(
-    *, seeds: int = 10, steps: int = 300, activation: str = "relu", high_lr: float = HIGH_LR
-) -> ClaimResult:
+def relus_die(*, seeds: int = 10, steps: int = 300, activation: str = "relu", high_lr: float = HIGH_LR) -> ClaimResult:
     """The share of hidden units that get no gradient from any training sample, after a training.
 
     Args:
@@ -116,8 +114,8 @@ def leaky_relu_does_not_die(
         "leaky_relu_does_not_die",
         chapter="activations",
         statement="Leaky ReLU will not die.",
-        measured=f"Digits, two hidden layers of 128, {steps} steps of SGD with momentum at {high_lr:g}, where ReLUs die: "
-        "share of hidden units that no training sample gives any gradient.",
+        measured=f"Digits, two hidden layers of 128, {steps} steps of SGD with momentum at {high_lr:g}, where ReLUs "
+        "die: share of hidden units that no training sample gives any gradient.",
         conditions=[
             condition("dead units, share", ours, below=0.001),
             condition("dead units of ReLU less its own, share", [a - b for a, b in zip(relu, ours)], above=0.05),
@@ -153,9 +151,7 @@ def dead_share(model: nn.Sequential, inputs: Tensor, *, seed: int) -> float:
     return float((torch.cat(gradients) == 0).double().mean())
 
 
-def prelu_slope_learns(
-    *, seeds: int = 10, steps: int = 300, lr: float = 0.02, frozen: bool = False
-) -> ClaimResult:
+def prelu_slope_learns(*, seeds: int = 10, steps: int = 300, lr: float = 0.02, frozen: bool = False) -> ClaimResult:
     """How far PReLU's slopes move from where they start, and whether that helps.
 
     Args:
@@ -168,7 +164,7 @@ def prelu_slope_learns(
     for seed in range(seeds):
         split = digits(seed=seed)
         model = network(WIDTHS, "prelu", seed=seed)
-        slopes = [layer.weight for layer in model if isinstance(layer, nn.PReLU)]
+        slopes: list[Tensor] = [layer.weight for layer in model if isinstance(layer, nn.PReLU)]
         for slope in slopes:
             slope.requires_grad_(not frozen)
         before = torch.cat(slopes).detach().clone()

@@ -30,7 +30,8 @@ def elu_is_centred_and_robust(
         noise: standard deviation of the noise, in standard deviations of each input.
         activation: what stands for ELU.
     """
-    nearer, robust, means = [], [], {activation: list[float](), "relu": list[float]()}
+    nearer, robust = [], []
+    means: dict[str, list[float]] = {}
     for seed in range(seeds):
         split = digits(seed=seed)
         noisy = _with_noise(split, noise, seed)
@@ -48,8 +49,8 @@ def elu_is_centred_and_robust(
         "elu_is_centred_and_robust",
         chapter="activations",
         statement="ELU: closer to zero mean outputs; its negative saturation adds some robustness to noise.",
-        measured=f"Digits, two hidden layers of 128, {steps} steps of SGD: |mean| of each hidden unit on the test part; "
-        f"test accuracy lost when noise of {noise:g} standard deviations is added to every input.",
+        measured=f"Digits, two hidden layers of 128, {steps} steps of SGD: |mean| of each hidden unit on the test "
+        f"part; test accuracy lost when noise of {noise:g} standard deviations is added to every input.",
         conditions=[
             condition("|mean output| of ReLU less ELU's, no unit", nearer, above=0.0),
             condition("accuracy ReLU loses to noise more than ELU, points", robust, above=0.0),
@@ -94,14 +95,17 @@ def selu_trains_deep(
             model = network(widths, activation, seed=seed, scheme=start, batch_norm=batch_norm)
             return model, fit(model, digits(seed=seed), lr=lr, steps=steps, seed=seed)
 
-        lr = best_lr(lambda lr, seed, trained=trained: trained(lr, seed)[1], lrs)  # type: ignore[misc] # mypy cannot infer a lambda's default
+        def lost(lr: float, seed: int, trained: Callable[..., tuple[nn.Module, float]] = trained) -> float:
+            return trained(lr, seed)[1]
+
+        lr = best_lr(lost, lrs)
         scores[arm] = [measure(trained(lr, seed)[0], digits(seed=seed)) for seed in range(seeds)]
     return judged(
         "selu_trains_deep",
         chapter="activations",
         statement="SELU works better for deep networks: they train without BatchNorm.",
-        measured=f"Digits, {depth} hidden layers of {width} without batch norm, {steps} steps of SGD, SELU with LeCun's "
-        "weights and ReLU with Kaiming's, each at the best of the rates.",
+        measured=f"Digits, {depth} hidden layers of {width} without batch norm, {steps} steps of SGD, SELU with "
+        "LeCun's weights and ReLU with Kaiming's, each at the best of the rates.",
         conditions=[
             condition("test accuracy of SELU, %", [100.0 * one.metric for one in scores["selu"]], above=90.0),
             condition(
@@ -142,8 +146,8 @@ def gelu_is_an_expectation(
         "gelu_is_an_expectation",
         chapter="activations",
         statement="GELU: multiply the input by 0 or 1 at random (data-dependent dropout), take the expectation.",
-        measured=f"100 inputs from -2.5 to 2.5: squared gap between the mean of {draws} draws and the formula, in units "
-        "of the draws' own variance (1: chance alone).",
+        measured=f"100 inputs from -2.5 to 2.5: squared gap between the mean of {draws} draws and the formula, in "
+        "units of the draws' own variance (1: chance alone).",
         conditions=[condition("squared gap, times what chance explains", found, below=1.5)],
         numbers={"largest gap, no unit": mean(gaps)},
         seeds=range(seeds),

@@ -108,7 +108,8 @@ def zigzag(*, steps: int = 60, lr: float = 0.5, seed: int = 0) -> Figure:
         panel.set_ylim(-1.05, 0.65)
         rule(panel, x=True)
         entitle(panel, name, y="weight 2, no unit", x="weight 1, no unit")
-        panel.text(0.98, 0.94, f"{same:.0%} of steps:\nboth signs equal", transform=panel.transAxes, ha="right", va="top")
+        said = f"{same:.0%} of steps:\nboth signs equal"
+        panel.text(0.98, 0.94, said, transform=panel.transAxes, ha="right", va="top")
     return finished(figure)
 
 

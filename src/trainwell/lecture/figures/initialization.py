@@ -19,6 +19,11 @@ LAYERS = 10
 SAMPLES = 64
 
 
+def blank_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer without weights of torch's own, which would be drawn only to be thrown away: initialize it."""
+    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+
+
 def deep_network(
     activation: str,
     scheme: str,
@@ -44,10 +49,9 @@ def deep_network(
     """
     steps: list[nn.Module] = []
     for _ in range(layers):
-        # Not torch's own first weights: they would be drawn only to be thrown away.
-        steps += [nn.utils.skip_init(nn.Linear, width, width), ACTIVATIONS[activation].make()]
+        steps += [blank_linear(width, width), ACTIVATIONS[activation].make()]
     # One number comes out, so that each of the wide layers is a hidden one: an output layer is never given a gain.
-    model = nn.Sequential(*steps, nn.utils.skip_init(nn.Linear, width, 1))
+    model = nn.Sequential(*steps, blank_linear(width, 1))
     draw = generator(seed, "layers", activation, scheme)
     inputs = torch.randn(samples, width, generator=draw)
     initialize(model, scheme, batch=inputs[:2], gain=gain, generator=draw)

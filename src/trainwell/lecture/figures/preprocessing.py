@@ -1,5 +1,7 @@
 """Pictures of the data's preprocessing."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
@@ -92,7 +94,9 @@ def best_line(points: Float[Tensor, "points 2"], labels: Int64[Tensor, " points"
     return weights.float()
 
 
-def line_loss(weights: Float[Tensor, " 3"], points: Float[Tensor, "points 2"], labels: Int64[Tensor, " points"]) -> float:
+def line_loss(
+    weights: Float[Tensor, " 3"], points: Float[Tensor, "points 2"], labels: Int64[Tensor, " points"]
+) -> float:
     """Mean cross-entropy in nats."""
     logits = points @ weights[:2] + weights[2]
     return float(functional.binary_cross_entropy_with_logits(logits, labels.float()))
@@ -104,7 +108,7 @@ def _changed(weights: Float[Tensor, " 3"], relative: Float[Tensor, " 2"]) -> Flo
     return moved
 
 
-def _boundary(panel: Axes, weights: Float[Tensor, " 3"], **style: object) -> None:
+def _boundary(panel: Axes, weights: Float[Tensor, " 3"], **style: Any) -> None:
     left, right = panel.get_xlim()
     ends = [-(float(weights[0]) * x + float(weights[2])) / float(weights[1]) for x in (left, right)]
     panel.plot([left, right], ends, scalex=False, scaley=False, **style)

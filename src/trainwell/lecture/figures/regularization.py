@@ -17,7 +17,7 @@ UNITS = 12
 
 @drawing()
 def dropout_with_test_scaling() -> Figure:
-    """Plain dropout: testing multiplies by the probability to keep, the mean of all training passes (outline: no drop)."""
+    """Plain dropout: testing multiplies by the probability to keep: the mean of training passes (outline: no drop)."""
     return _passes(plain_dropout, "Dropout: testing scales down")
 
 

@@ -4,10 +4,11 @@ score.
 Why it hurts: what is learnt from there on holds for the training samples alone; the network answers new ones worse,
 or no better, and more confidently.
 
-Evidence: the epoch from which the validation loss rises, and the rise against the curve's own jitter and against
-all that the loss came down; the gap between training and validation accuracy in points, with its 95% interval, as a
-share of what was learnt beyond chance. A network that knows its training set by heart and is nearly as good on new
-samples is healthy: neither the gap nor the rise alone is measured against a fixed accuracy.
+Evidence: the epoch from which the validation loss rises, and the rise against the curve's own jitter, against its
+lowest level on that many samples and against all that the loss came down; the gap between training and validation
+accuracy in points, with its 95% interval, as a share of what was learnt beyond chance. A network that knows its
+training set by heart and is nearly as good on new samples is healthy: neither the gap nor the rise alone is
+measured against a fixed accuracy.
 
 Remedy: more weight decay, dropout, augmentation that the data admits, or a shorter training. Safe in small amounts;
 too much shows as underfitting (REG002).
@@ -27,12 +28,22 @@ from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.scores import SURE, chance, is_regression, samples_measured, score_error
 from trainwell.diagnosis.wording import number, points
 
-RISE = 0.05
-"""Share of all that the validation loss came down which it must lose again. Networks that are kept to the end of a
-good training lose less (measured: page)."""
+RISE = 0.1
+"""Share of all that the validation loss came down which it must lose again, where it is not known on how many
+samples it was measured, or on few."""
+
+OF_LEVEL = 0.1
+"""Rise as a share of the lowest level that counts where many samples make it certain."""
+
+SAMPLE_ERRORS = 5.0
+"""The same in units of level / sqrt(samples), about the standard error of a mean loss: single samples that are
+answered wrongly with ever more confidence make the loss of a small validation part rise."""
+
+LEARNT = 0.1
+"""Share of its start by which a loss must have come down to have learnt anything: as in the small-sample rule."""
 
 OF_START = 0.02
-"""Share of the starting loss that the rise must exceed too: a network that has learnt nothing wavers by less."""
+"""Share of the starting loss that the rise must exceed where nothing was learnt: such a network wavers by less."""
 
 RISE_NOISES = 3.0
 """Rise in units of the validation loss's own jitter."""
@@ -51,7 +62,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     if curves is None:
         return ()
     gap = _gap(curves, observation.look, observation.data)
-    rise = _rise(curves)
+    rise = _rise(curves, samples_measured(curves, observation.data))
     image = observation.data is not None and observation.data.input.kind == "image"
     sentences = []
     if rise:
@@ -69,7 +80,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     return (RULE.finding("warning", message, evidence=rise | gap, cause=cause, remedies=_remedies(rise, image=image)),)
 
 
-def _rise(curves: LearningCurves) -> dict[str, float]:
+def _rise(curves: LearningCurves, n: int) -> dict[str, float]:
     validation, train = trace(curves.validation_loss), trace(curves.train_loss)
     at, bottom = lowest(validation)
     after = len(validation) - 1 - at
@@ -81,7 +92,12 @@ def _rise(curves: LearningCurves) -> dict[str, float]:
     if not falls or falls[0] - train.level <= train.noise or falls[0] <= train.level:
         return {}
     start = curves.start if math.isfinite(curves.start) else validation.y[0]
-    if rise <= max(RISE_NOISES * validation.noise, RISE * down, OF_START * abs(start)):
+    enough = RISE * down
+    if n >= 1 and down > LEARNT * abs(start):
+        enough = min(enough, max(OF_LEVEL, SAMPLE_ERRORS / math.sqrt(n)) * abs(bottom))
+    else:
+        enough = max(enough, OF_START * abs(start))
+    if rise <= max(RISE_NOISES * validation.noise, enough):
         return {}
     return {
         "epoch": validation.x[at],
