@@ -83,7 +83,8 @@ def on_page_content(content: str, **_: Any) -> str:
     """Pictures go in after Markdown, which has no business in an SVG."""
 
     def drawn(match: re.Match[str]) -> str:
-        return f'<figure class="picture">{picture(match[1])}<figcaption>{html.escape(caption(match[1]))}</figcaption></figure>'
+        below = html.escape(caption(match[1]))
+        return f'<figure class="picture">{picture(match[1])}<figcaption>{below}</figcaption></figure>'
 
     return _PLACE.sub(drawn, content)
 

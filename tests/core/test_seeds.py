@@ -49,9 +49,14 @@ def test_seeded_leaves_the_global_generators_as_they_were() -> None:
         assert not torch.equal(torch.rand(4), first)
 
 
-def test_seeded_restores_after_an_error_too() -> None:
-    before = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="within"), seeded(1):
+def fails_within() -> None:
+    with seeded(1):
         torch.rand(1)
         raise RuntimeError("within")
+
+
+def test_seeded_restores_after_an_error_too() -> None:
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="within"):
+        fails_within()
     assert torch.equal(torch.get_rng_state(), before)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
-from tests.data.conftest import Maker, noise
 
 from trainwell.core.errors import DataError, SettingError, StoreError
 from trainwell.core.jsonio import from_json, to_json
 from trainwell.data.builtin import BUILTIN
+from trainwell.data.dataset import Dataset
 from trainwell.data.encoders import ImageEncoder, TableEncoder
 from trainwell.data.prepare import fingerprint, open_prepared, prepare
 from trainwell.data.storage import building
+
+Maker = Callable[..., Path]
+
+
+def noise(seed: int, *, height: int = 12, width: int = 12) -> NDArray[np.uint8]:
+    """The picture that `picture_folder` makes of a seed."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -209,6 +218,16 @@ def test_an_error_while_building_leaves_nothing(tmp_path: Path) -> None:
 # What predict sees is what training saw
 
 
+def pictures_of(data: Dataset) -> ImageEncoder:
+    assert isinstance(data.encoder, ImageEncoder)
+    return data.encoder
+
+
+def rows_of(data: Dataset) -> TableEncoder:
+    assert isinstance(data.encoder, TableEncoder)
+    return data.encoder
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".gif", ".webp", ".bmp"])
 def test_pictures_at_prediction(picture_folder: Maker, tmp_path: Path, suffix: str) -> None:
     root = picture_folder(suffix=suffix)
@@ -226,19 +245,19 @@ def test_what_cannot_be_read_at_prediction(picture_folder: Maker, tmp_path: Path
     root = picture_folder()
     data = prepare(root, cache=tmp_path / "cache")
     (tmp_path / "x.png").write_text("hello")
-    encoded = data.encoder.encode_files([tmp_path / "x.png", root / "cat" / "00.png", tmp_path / "gone.png"])
+    encoded = pictures_of(data).encode_files([tmp_path / "x.png", root / "cat" / "00.png", tmp_path / "gone.png"])
     assert encoded.names == (str(root / "cat" / "00.png"),)
     assert [item.why for item in encoded.left_out] == [
         "it is no picture",
         "it cannot be read: No such file or directory",
     ]
-    assert data.encoder.encode_files([]).inputs.shape == (0, 12, 12, 3)
+    assert pictures_of(data).encode_files([]).inputs.shape == (0, 12, 12, 3)
 
 
 def test_idx_at_prediction(idx_folder: Maker, tmp_path: Path) -> None:
     root = idx_folder()
     data = prepare(root, cache=tmp_path / "cache")
-    encoded = data.encoder.encode_files([root / "t10k-images-idx3-ubyte"])
+    encoded = pictures_of(data).encode_files([root / "t10k-images-idx3-ubyte"])
     assert same(encoded.inputs, data.inputs[data.parts["test"]])
     assert encoded.names[3].endswith("t10k-images-idx3-ubyte[3]")
 
@@ -285,14 +304,14 @@ def test_table_without_a_column_at_prediction(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r'must have the columns trained on, but lacks "width"\. Did you mean "widht"\?'
     ):
-        data.encoder.encode_table(pl.DataFrame({"widht": [1]}))
+        rows_of(data).encode_table(pl.DataFrame({"widht": [1]}))
 
 
 def test_unseen_and_missing_categories_are_code_0(tmp_path: Path) -> None:
     frame = pl.DataFrame({"c": ["u", "v"] * 20, "d": np.arange(40) % 9, "y": np.arange(40) // 2 % 2})
     data = prepare(frame, target="y", cache=tmp_path)
     new = pl.DataFrame({"c": ["v", "w", None, "u"], "d": [1, 2, 3, None]})
-    encoded = data.encoder.encode_table(new).inputs
+    encoded = rows_of(data).encode_table(new).inputs
     assert encoded[:, 1].tolist() == [2, 0, 0, 1]
     assert encoded[3, 0].isnan()
 

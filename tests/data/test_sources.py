@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,19 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
-from tests.data.conftest import Maker, noise
 
 from trainwell.core.errors import DataError, TargetError
 from trainwell.data.dataset import Dataset
 from trainwell.data.prepare import prepare
+
+Maker = Callable[..., Path]
+
+
+def noise(seed: int, *, height: int = 12, width: int = 12) -> NDArray[np.uint8]:
+    """The picture that `picture_folder` makes of a seed."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def table(rows: int = 60) -> pl.DataFrame:
@@ -70,12 +78,12 @@ def test_any_name_may_be_a_class(picture_folder: Maker, cache: Path, label: str)
 def test_part_folders(picture_folder: Maker, tmp_path: Path, cache: Path) -> None:
     for part, name in enumerate(("train", "val", "test")):
         folder = picture_folder(f"all/{name}", each=10)
-        for path in sorted(folder.rglob("*.png")):
-            Image.fromarray(noise(hash((part, path.parent.name, path.name)) % 2**31)).save(path)
+        for i, path in enumerate(sorted(folder.rglob("*.png"))):
+            Image.fromarray(noise(5000 + 100 * part + i)).save(path)
     data = prepare(tmp_path / "all", cache=cache)
     assert data.record.sizes == {"train": 20, "validation": 20, "test": 20}
-    for part, name in (("train", "train"), ("validation", "val"), ("test", "test")):
-        assert all(data.source_of(int(i)).startswith(f"{name}/") for i in data.parts[part])
+    for part_name, name in (("train", "train"), ("validation", "val"), ("test", "test")):
+        assert all(data.source_of(int(i)).startswith(f"{name}/") for i in data.parts[part_name])
 
 
 def test_validation_is_drawn_from_training_where_it_lacks(picture_folder: Maker, tmp_path: Path, cache: Path) -> None:
@@ -353,7 +361,7 @@ def test_npz(tmp_path: Path, cache: Path) -> None:
 @pytest.mark.parametrize("keys", [("x_{}", "y_{}"), ("{}_images", "{}_labels"), ("{}X", "{}Y"), ("X{}", "y{}")])
 def test_npz_with_parts(tmp_path: Path, cache: Path, keys: tuple[str, str]) -> None:
     rng = np.random.default_rng(0)
-    held = {}
+    held: dict[str, Any] = {}
     for part in ("train", "val", "test"):
         held[keys[0].format(part)] = rng.normal(size=(20, 3))
         held[keys[1].format(part)] = np.arange(20) % 2
@@ -437,13 +445,12 @@ def test_npy_alone(tmp_path: Path, cache: Path) -> None:
 
 
 def written(frame: pl.DataFrame, path: Path) -> Path:
-    {
-        ".csv": frame.write_csv,
-        ".tsv": lambda p: frame.write_csv(p, separator="\t"),
-        ".parquet": frame.write_parquet,
-        ".arrow": frame.write_ipc,
-        ".feather": frame.write_ipc,
-    }[path.suffix](path)
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    elif path.suffix in (".arrow", ".feather"):
+        frame.write_ipc(path)
+    else:
+        frame.write_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
     return path
 
 

@@ -122,18 +122,19 @@ def test_dropout_is_random_in_training_only() -> None:
     assert torch.equal(made(batch), made(batch))
 
 
-@pytest.mark.parametrize("floating", [False, True])
+@pytest.mark.parametrize("kind", ["bytes", "bytes laid out otherwise", "floats"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_maps_lie_channels_last_and_weights_contiguous(channels: int, floating: bool) -> None:
+def test_maps_lie_channels_last_and_weights_contiguous(channels: int, kind: str) -> None:
     made = network(channels=channels)
     batch = images(4, 8, channels)
+    second = batch.permute(0, 3, 1, 2).contiguous()
     seen: list[bool] = []
     for layer in made.modules():
         if isinstance(layer, nn.Conv2d):
             layer.register_forward_hook(
                 lambda _module, _inputs, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
             )
-    made(batch.permute(0, 3, 1, 2).float() / 255 if floating else batch)
+    made({"bytes": batch, "bytes laid out otherwise": second.permute(0, 2, 3, 1), "floats": second / 255}[kind])
     assert len(seen) == 4
     assert all(seen)
     assert all(tensor.is_contiguous() for tensor in made.state_dict().values())

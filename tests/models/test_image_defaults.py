@@ -86,6 +86,16 @@ def test_a_slower_machine_gets_a_narrower_network_and_the_estimated_one_the_same
     assert slow.architecture.width < chosen.architecture.width
 
 
+def test_many_samples_are_learnt_by_momentum_alone_and_few_by_adam() -> None:
+    many = image_defaults(layout(28), samples=60_000, classes=10, budget_seconds=330.0)
+    few = image_defaults(layout(8), samples=1_300, classes=10, budget_seconds=30.0)
+    assert many.optimization.optimizer == "sgd"
+    assert few.optimization.optimizer == "adamw"
+    assert few.optimization.lr < many.optimization.lr
+    assert few.architecture.width == 32
+    assert few.augmentation.translate == 0
+
+
 def test_large_images_and_long_budgets_get_a_residual_network() -> None:
     assert image_defaults(layout(96, 3), samples=60_000, classes=10, budget_seconds=60.0).architecture.name == "convnet"
     assert (

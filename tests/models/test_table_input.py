@@ -47,6 +47,14 @@ def test_a_constant_or_empty_column_is_harmless(value: float) -> None:
     assert features(torch.tensor([[value], [1e30], [-1e30], [NAN]])).isfinite().all()
 
 
+def test_numbers_at_the_end_of_float32_are_harmless() -> None:
+    features = made(table(1), number_width=1)
+    features.fit(torch.tensor([[-3e38], [-3e38], [3e38], [3e38]]))
+    assert features(torch.tensor([[-3e38], [0.0], [3e38]])).isfinite().all()
+    features.fit(torch.tensor([[1e-30], [2e-30], [3e-30]]))
+    assert features(torch.tensor([[3e38]])).item() == pytest.approx(3.0)
+
+
 def test_missing_numbers_become_the_learnt_vector() -> None:
     features = made(table(2))
     features.fit(torch.tensor([[1.0, 2.0], [3.0, NAN], [5.0, 4.0]]))

@@ -1,5 +1,6 @@
 """training/objective.py, optimizer.py, setup.py and observe.py against torch and scikit-learn."""
 
+import itertools
 import math
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_the_rate_warms_up_stays_and_falls_to_nearly_nothing() -> None:
     rates = [schedule(step) for step in range(100)]
     assert rates[0] > 0
     assert rates[10:50] == [0.5] * 40
-    assert all(later < earlier for earlier, later in zip(rates[50:], rates[51:]))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[49:]))
     assert rates[-1] < 0.02
     flat = build_schedule(point, total_steps=100, decay_from=100)
     assert [flat(step) for step in range(10, 100)] == [0.5] * 90

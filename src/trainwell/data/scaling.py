@@ -34,7 +34,7 @@ def conventional_range(low: float, high: float, *, whole: bool) -> tuple[float, 
         high: largest value, >= low.
         whole: whether they are whole numbers.
     Example:
-        >>> conventional_range(3, 900, whole=True), conventional_range(0.1, 0.9, whole=False)
+        >>> conventional_range(3.0, 900.0, whole=True), conventional_range(0.1, 0.9, whole=False)
         ((0.0, 1023.0), (0.0, 1.0))
     """
     if low >= 0 and whole:

@@ -26,6 +26,9 @@ MOST_EPOCHS = 100
 SMALLEST_BATCH, LARGEST_BATCH = 32, 512
 # Steps that an epoch should have, at the least.
 STEPS_PER_EPOCH = 20
+# On 55,000 images of fashion-mnist, 1 pass: 0.904 by SGD at these, 0.900 by AdamW at 0.012, 0.893 at 0.004.
+SGD_SAMPLES, SGD_LR, SGD_DECAY = 20_000, 0.8, 5e-4
+ADAMW_LR, ADAMW_DECAY = 4e-3, 0.02
 # A residual network pays where images are large and there is time to train a deep one.
 RESNET_SIDE, RESNET_BUDGET_SECONDS = 64, 1800.0
 
@@ -67,14 +70,22 @@ def image_defaults(
         # How much faster this machine is than the one that was estimated.
         speed = steps_per_second * seconds_per_step(layout, architecture=architecture, batch_size=batch_size)
         architecture = _widest(layout, samples=samples, batch_size=batch_size, seconds=budget_seconds * speed)
+    sgd = architecture.name == "convnet" and samples >= SGD_SAMPLES
     return Hyperparameters(
         architecture=architecture,
         activation="gelu",
-        regularization=Regularization(weight_decay=0.02, label_smoothing=0.1 if classes > 1 else 0.0),
+        regularization=Regularization(
+            weight_decay=SGD_DECAY if sgd else ADAMW_DECAY, label_smoothing=0.1 if classes > 1 else 0.0
+        ),
         # 2 pixels of 28 or 32. None of 8: over 5 splits of `digits` a pixel's shift changed the accuracy by -0.003.
         augmentation=Augmentation(translate=min(layout.height, layout.width) // 14),
         optimization=Optimization(
-            optimizer="adamw", lr=4e-3, momentum=0.9, beta2=0.99, batch_size=batch_size, averaging=0.02
+            optimizer="sgd" if sgd else "adamw",
+            lr=SGD_LR * batch_size / LARGEST_BATCH if sgd else ADAMW_LR,
+            momentum=0.85 if sgd else 0.9,
+            beta2=0.99,
+            batch_size=batch_size,
+            averaging=0.02,
         ),
         schedule=Schedule(decay="linear", warmup_fraction=0.2, decay_fraction=0.8),
     )

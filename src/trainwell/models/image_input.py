@@ -131,11 +131,10 @@ class ImageInput(nn.Module):
     def _normalized(self, images: Tensor) -> Tensor:
         # The maps lie channels last in memory, where convolutions are 1.4 times as fast. The weights need not, and must
         # not: torch's fused optimizers misread a state that was saved contiguously and is loaded beside them.
+        # `contiguous` would not do: it leaves a single channel's strides, by which convolutions choose, as they are.
         if images.dtype == torch.uint8:
-            # Height x width x channels seen as channels x height x width is that layout already: no copy.
-            unit = images.permute(0, 3, 1, 2).to(self.mean.dtype).div_(255.0)
+            unit = images.permute(0, 3, 1, 2).to(self.mean.dtype, memory_format=torch.channels_last).div_(255.0)
         else:
-            # Not `contiguous`: it leaves a single channel's strides, by which the convolution chooses, as they are.
             unit = torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
         shape = (1, -1, 1, 1)
         return (unit - self.mean.view(shape)).div_(self.std.view(shape))

@@ -123,18 +123,17 @@ class TableInput(nn.Module):
             raise DataError("`rows` must be finite or NaN (missing), but has Inf. Make infinite numbers missing.")
         step = -(-rows.shape[0] // QUANTILE_ROWS)
         for column in range(self.layout.numbers):
-            every = rows[:, column]
-            known = every[::step]
+            known = rows[::step, column].cpu()
             known = known[~known.isnan()]
             if known.numel() == 0:
                 continue
-            # Float64: a column such as a year in nanoseconds has quartiles that float32 cannot tell apart.
+            # Float64: the range of a column of float32 numbers may be beyond the largest of them.
             low, middle, high = torch.quantile(known.double(), torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
             reach = high - low
             if reach == 0.0:
                 reach = 0.5 * (known.double().max() - known.double().min())
             self.center[column] = middle.float()
-            self.scale[column] = reach.float() if reach > 0.0 else 1.0
+            self.scale[column] = reach.clamp(max=torch.finfo(torch.float32).max).float() if reach > 0.0 else 1.0
 
     def forward(self, rows: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch width"]:
         """Features of raw rows."""
@@ -176,8 +175,9 @@ def smooth_clip(numbers: Tensor, *, limit: float = 3.0) -> Tensor:
 
     Source: Holzmueller et al. 2024, section 3.
     """
-    # hypot, for z * z overflows where a number lies 1e20 quartile ranges away.
-    return numbers * (limit / torch.hypot(numbers, torch.full_like(numbers, limit)))
+    # A number that lies 1e20 quartile ranges away must not overflow when it is squared.
+    bounded = numbers.clamp(-1e6 * limit, 1e6 * limit)
+    return bounded * limit * torch.rsqrt(bounded.square() + limit**2)
 
 
 def _one_hot_width(codes: int) -> int:

@@ -27,14 +27,17 @@ def initial_loss(setup: Setup) -> InitialLoss:
     """
     loss = setup.loss.plain
     inputs, targets = setup.batches(samples=SAMPLES, plain=True).whole()
-    measured, spread, layers = observe_layers(setup.model, (inputs, targets), loss, seed=setup.seed)
+    seen = observe_layers(setup.model, (inputs, targets), loss, seed=setup.seed)
     zero = loss(torch.zeros(len(targets), setup.output.size, device=targets.device), targets).item()
     return InitialLoss(
-        measured=measured,
+        measured=seen.loss,
         zero_output=zero,
         best_constant=min(best_constant_loss(targets, setup), zero),
-        logit_std=spread,
-        layers=layers,
+        logit_std=seen.output_std,
+        layers=seen.layers,
+        standard_error=seen.standard_error,
+        input_not_finite=seen.input_not_finite,
+        input_offset=seen.input_offset,
     )
 
 
@@ -44,5 +47,4 @@ def best_constant_loss(targets: Tensor, setup: Setup) -> float:
         shares = torch.bincount(targets, minlength=setup.output.size).double() / len(targets)
         return -sum(share * math.log(share) for share in shares.tolist() if share > 0)
     stds = torch.tensor(setup.output.stds, dtype=torch.float64)
-    found: float = (targets.double().cpu().var(dim=0, correction=0) / stds.square()).mean().item()
-    return found
+    return float((targets.double().cpu().var(dim=0, correction=0) / stds.square()).mean())

@@ -28,11 +28,11 @@ def look_at_curves(context: Context, trained: Trained) -> Evidence:
         task = context.dataset.record.task
         first = next((each for each in context.evidence if each.step == 1), None)
         start = first.numbers["measured"] if first else math.nan
-        reading = read_curves(curves_of(record, task, start=start))
+        reading = read_curves(curves_of(record, task, start=start), look=_look(context), data=context.dataset.record)
         section = curves_of(record, task, shape=reading.shape, start=start)
         observation = Observation(data=context.dataset.record, curves=section, look=_look(context))
         findings = context.find(data=observation.data, curves=section, look=observation.look)
-        curve_findings = tuple(each for each in findings if not each.code.startswith("DAT00"))
+        curve_findings = tuple(each for each in findings if each.code == "DAT009" or not each.code.startswith("DAT"))
         verdict = reading.sentence
         return Evidence(
             step=6,

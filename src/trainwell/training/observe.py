@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -21,6 +22,10 @@ from trainwell.training.objective import score
 EVALUATION_BATCH = 1000
 # A slope under a tenth of the largest passes under a tenth of the gradient: sigmoid's largest is 1/4, tanh's 1.
 SATURATED_BELOW = 0.1
+# Units count as alike where they differ by less than this share of the layer's largest number.
+ALIKE = 1e-5
+# Parts of the batch whose losses say how far the whole's is known.
+CHUNKS = 10
 
 
 def outputs(
@@ -77,7 +82,7 @@ def evaluate(
 
 def observe_layers(
     model: nn.Module, batch: Batch, loss: Callable[[Tensor, Tensor], Tensor], *, seed: int = 0
-) -> tuple[float, float, tuple[LayerStatistic, ...]]:
+) -> "ObservedLayers":
     """A network's loss, outputs and layers on one batch, dropout off and batch norm as in training.
 
     Args:
@@ -86,16 +91,26 @@ def observe_layers(
         loss: (outputs, targets) -> scalar.
         seed: of whatever the model still draws.
     Returns:
-        The loss, the standard deviation of the outputs, and one statistic a weighted layer in execution order.
+        What was seen.
     """
     inputs, targets = batch
     copied = copy.deepcopy(model)
     layers = trace(copied, inputs)
+    modules = dict(copied.named_modules())
+    first = next((layer for layer in layers if layer.is_weighted and _is_module(layer)), None)
+    received: list[Tensor] = []
+    if first is not None:
+        modules[first.name].register_forward_pre_hook(
+            lambda _, given: received.extend(each.detach() for each in given[:1] if isinstance(each, Tensor))
+        )
     with seeded(seed, "observe"):
         kept = capture(copied, inputs, [layer.name for layer in layers if _is_module(layer)], training=True)
         set_dropout(copied, layers, training=False)
+        received.clear()
         outputs = copied(inputs)
         value = loss(outputs, targets)
+        with torch.no_grad():
+            chunks = [loss(o, t) for o, t in zip(outputs.chunk(CHUNKS), targets.chunk(CHUNKS), strict=True)]
         weights = {
             layer.name: parameter
             for layer in layers
@@ -122,9 +137,43 @@ def observe_layers(
                 dead=_dead_share(activated) if layer.activation == "relu" else 0.0,
                 saturated=_saturated_share(activated, layer.activation),
                 gradient_std=math.nan if gradient is None else gradient.float().std(correction=0).item(),
+                weight_std=_root_mean_square(weights[layer.name]) if layer.name in weights else math.nan,
+                identical_units=_twins(weights[layer.name], gradient) if layer.name in weights else 0.0,
+                normalized="norm" in layer.followed_by,
+                sample_std=_root_mean_square(output.std(dim=0, correction=0)),
             )
         )
-    return value.item(), outputs.detach().float().std(correction=0).item(), tuple(statistics)
+    spread = torch.stack(chunks).float().std(correction=1).item() if len(chunks) > 1 else 0.0
+    entering = received[0].float() if received else torch.zeros(0)
+    return ObservedLayers(
+        loss=value.item(),
+        standard_error=spread / math.sqrt(len(chunks)),
+        output_std=outputs.detach().float().std(correction=0).item(),
+        layers=tuple(statistics),
+        input_not_finite=(~entering.isfinite()).double().mean().item() if entering.numel() else 0.0,
+        input_offset=_offset(entering),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedLayers:
+    """A network on one batch.
+
+    Attributes:
+        loss: of the batch.
+        standard_error: of the loss, from the spread of its tenths.
+        output_std: standard deviation of the outputs.
+        layers: one statistic a weighted layer, in execution order.
+        input_not_finite: share of NaN and Inf where the first weighted layer receives them.
+        input_offset: of the features there: root mean square of means over that of standard deviations; NaN without.
+    """
+
+    loss: float
+    standard_error: float
+    output_std: float
+    layers: tuple[LayerStatistic, ...]
+    input_not_finite: float
+    input_offset: float
 
 
 def set_dropout(model: nn.Module, layers: tuple[LayerInfo, ...], *, training: bool) -> None:
@@ -173,3 +222,30 @@ def _saturated_share(activated: Tensor | None, activation: str | None) -> float:
     if activation == "tanh":
         return (1 - activated.square() < SATURATED_BELOW).double().mean().item()
     return 0.0
+
+
+def _root_mean_square(tensor: Tensor) -> float:
+    return float(tensor.detach().float().square().mean().sqrt())
+
+
+def _offset(entering: Tensor) -> float:
+    """Root mean square of the features' means over that of their deviations; channels are an image's features."""
+    if entering.ndim < 2 or len(entering) < 2 or not entering.isfinite().all():
+        return math.nan
+    features = entering.transpose(0, 1).flatten(1) if entering.ndim == 4 else entering.flatten(1).t()
+    deviation = _root_mean_square(features.std(dim=1, correction=0))
+    return _root_mean_square(features.mean(dim=1)) / deviation if deviation > 0 else math.nan
+
+
+def _twins(weight: Tensor, gradient: Tensor | None) -> float:
+    """Share of units whose weights and gradients are those of another: a step leaves them as alike as they were."""
+    units = weight.detach().float().flatten(1)
+    if len(units) < 2:
+        return 0.0
+    parts = [units / units.abs().max().clamp(min=torch.finfo(torch.float32).tiny)]
+    if gradient is not None:
+        slopes = gradient.float().flatten(1)
+        parts.append(slopes / slopes.abs().max().clamp(min=torch.finfo(torch.float32).tiny))
+    rounded = (torch.cat(parts, dim=1) / ALIKE).round()
+    _, which, counts = torch.unique(rounded, dim=0, return_inverse=True, return_counts=True)
+    return (counts[which] > 1).double().mean().item()

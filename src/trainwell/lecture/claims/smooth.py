@@ -69,10 +69,10 @@ def selu_trains_deep(
     *,
     seeds: int = 6,
     steps: int = 300,
-    depth: int = 30,
+    depth: int = 20,
     width: int = 64,
     scheme: str = "lecun",
-    lrs: tuple[float, ...] = (0.001, 0.003, 0.01),
+    lrs: tuple[float, ...] = (0.003, 0.01),
 ) -> ClaimResult:
     """A deep network without batch norm: SELU beside ReLU with Kaiming's weights, each at its best rate.
 

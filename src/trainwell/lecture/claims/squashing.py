@@ -91,7 +91,7 @@ def first_gradient(model: nn.Module, split: Split) -> float:
     """Standard deviation of the first weighted layer's gradient on 256 training samples."""
     chosen = split.train[:256]
     loss = Objective(output=layout(split.classes))
-    _, _, statistics = observe_layers(model, (split.inputs[chosen], split.targets[chosen]), loss)
+    statistics = observe_layers(model, (split.inputs[chosen], split.targets[chosen]), loss).layers
     return statistics[0].gradient_std
 
 

@@ -24,7 +24,7 @@ SIX = {
 @drawing()
 def six_activations() -> Figure:
     """Six activations in one picture: value and slope of each."""
-    figure, panels = sheet(400, rows=3, columns=2)
+    figure, panels = sheet(400.0, rows=3, columns=2)
     for panel, (name, title) in zip(panels, SIX.items()):
         x = torch.linspace(-5.0, 5.0, 401, requires_grad=True)
         y = ACTIVATIONS[name].formula(x)
@@ -44,7 +44,7 @@ def six_activations() -> Figure:
 @drawing()
 def elu_shape() -> Figure:
     """ELU beside ReLU: the negative side saturates at -alpha, and the mean comes nearer to zero."""
-    figure, (panel,) = sheet(250)
+    figure, (panel,) = sheet(250.0)
     x = torch.linspace(-5.0, 3.0, 401)
     _axes_through_zero(panel)
     for alpha, style in ((1.0, "-"), (0.5, (0, (4, 2)))):
@@ -65,7 +65,7 @@ def gelu_as_expectation(*, draws: int = 200, seed: int = 0) -> Figure:
         draws: random passes that are averaged, >= 1.
         seed: of the draws.
     """
-    figure, (panel,) = sheet(250)
+    figure, (panel,) = sheet(250.0)
     source = generator(seed, "gelu")
     x = torch.linspace(-3.0, 3.0, 61)
     kept = torch.stack([gelu_sample(x, generator=source) for _ in range(draws)])
@@ -93,7 +93,7 @@ def zigzag(*, steps: int = 60, lr: float = 0.5, seed: int = 0) -> Figure:
         lr: learning rate.
         seed: of the samples.
     """
-    figure, panels = sheet(255, columns=2)
+    figure, panels = sheet(255.0, columns=2)
     wanted = torch.tensor([0.9, -0.7])
     z = 2.0 * torch.randn(steps, 2, generator=generator(seed, "zigzag"))
     for panel, name, function, color in (

@@ -30,7 +30,7 @@ def augmentations(*, seed: int = 7) -> Figure:
     images, _ = digit_images()
     rows = [*photographs()[:, None], images[5].permute(2, 0, 1)[None]]
     names = ["palace", "flower", "digit"]
-    figure, panels = sheet(340, rows=len(rows), columns=1 + len(_CHANGES))
+    figure, panels = sheet(340.0, rows=len(rows), columns=1 + len(_CHANGES))
     for row, image in enumerate(rows):
         shown = [("original", image)]
         shown += [(name, change(image, generator=generator(seed, name, row))) for name, change in _CHANGES]

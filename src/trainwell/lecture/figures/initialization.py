@@ -86,7 +86,7 @@ def xavier_with_tanh() -> Figure:
 @drawing()
 def kaiming_beside_xavier() -> Figure:
     """ReLU layers with Xavier's weights, which shrink, beside Kaiming's, which do not."""
-    figure, panels = sheet(330, rows=2, columns=5)
+    figure, panels = sheet(330.0, rows=2, columns=5)
     shown = (0, 2, 4, 6, 9)
     for row, (scheme, color) in enumerate((("xavier", ORANGE), ("kaiming", BLUE))):
         found = layer_outputs(*deep_network("relu", scheme))
@@ -100,7 +100,7 @@ def kaiming_beside_xavier() -> Figure:
 
 
 def _ten(title: str, found: tuple[Tensor, ...], color: str) -> Figure:
-    figure, panels = sheet(320, rows=2, columns=5)
+    figure, panels = sheet(320.0, rows=2, columns=5)
     for layer, (panel, outputs) in enumerate(zip(panels, found)):
         _histogram(panel, outputs, low=-1.0, high=1.0, color=color)
         _name(panel, layer, outputs)

@@ -56,7 +56,7 @@ def loss_sensitivity(*, lines: int = 14, noise: float = 0.06, seed: int = 0) -> 
     data, species = petals()
     kept = species > 0
     raw, labels = data[kept], species[kept] - 1
-    figure, panels = sheet(420, rows=2, columns=2, ratios=(1.25, 1.0))
+    figure, panels = sheet(420.0, rows=2, columns=2, ratios=(1.25, 1.0))
     sizes = torch.linspace(-0.3, 0.3, 61)
     for place, (name, points, unit) in enumerate(
         (("before: as measured", raw, "cm"), ("after: normalized", Normalize().fit(raw, split="train")(raw), "stds"))
@@ -121,7 +121,7 @@ def _clouds(
     x: tuple[float, float],
     y: tuple[float, float],
 ) -> Figure:
-    figure, panels = sheet(205, columns=len(panels_data))
+    figure, panels = sheet(205.0, columns=len(panels_data))
     for panel, (title, points, name) in zip(panels, panels_data):
         across, up = ("length", "width") if name.startswith("petal") else ("first", "second")
         panel.axhline(0.0, color=INK, linewidth=0.8, alpha=FAINT)

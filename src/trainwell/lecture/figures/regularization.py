@@ -33,7 +33,7 @@ def _passes(drop: Callable[..., Tensor], title: str, *, p: float = 0.5, passes: 
     kept = draw_kept((UNITS,), p=p, generator=draw)
     one = drop(values, p=p, training=True, kept=kept)
     mean = torch.stack([drop(values, p=p, training=True, generator=draw) for _ in range(passes)]).mean(dim=0)
-    figure, panels = sheet(240, columns=3, share="y")
+    figure, panels = sheet(240.0, columns=3, share="y")
     for panel, (name, shown, color) in zip(
         panels,
         (

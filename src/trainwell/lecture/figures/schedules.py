@@ -42,7 +42,7 @@ def constant() -> Figure:
 
 
 def _rates(name: str, title: str) -> Figure:
-    figure, (panel,) = sheet(215)
+    figure, (panel,) = sheet(215.0)
     for warmup, style, label in (
         (0, {"color": BLUE}, "no warm-up"),
         (WARMUP, {"color": INK, "linewidth": 1.2, "linestyle": (0, (4, 2))}, f"{WARMUP} steps of warm-up"),

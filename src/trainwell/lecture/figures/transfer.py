@@ -25,7 +25,7 @@ _WORDS = {
 @drawing()
 def transfer_table() -> Figure:
     """What to do with pretrained weights, by how much data there are and how like the pretraining's they are."""
-    figure, (panel,) = sheet(360)
+    figure, (panel,) = sheet(360.0)
     rows, columns = tuple(_AMOUNTS), (True, False)
     panel.set_xlim(-0.5, len(columns))
     panel.set_ylim(len(rows), -0.22)
