@@ -86,6 +86,7 @@ def test_nothing_written_leaves_the_picture(name: str) -> None:
     figure = drawn(name)
     width, height = figure.get_size_inches() * figure.dpi
     renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         if text.get_visible() and text.get_text() and not is_tick(text, figure):
@@ -156,7 +157,7 @@ def test_deep_network_gives_every_wide_layer_the_gain() -> None:
     outputs = layer_outputs(model, inputs)
     assert len(outputs) == 4
     for layer in (0, 2, 4, 6):
-        assert float(model.get_parameter(f"{layer}.weight").std()) == pytest.approx((2 / 256) ** 0.5, rel=0.03)
+        assert model.get_parameter(f"{layer}.weight").std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.03)
     squares = [float(found.square().mean()) for found in outputs]
     assert squares == pytest.approx([1.0] * 4, rel=0.35)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_confirmation_keeps_the_rate_with_the_lowest_end(setup_of: Make) -> None
     assert confirmed.lr == 0.5
     assert confirmed.usable
     assert [len(curve.x) for curve in confirmed.confirmations][:2] == [40, 40]
-    hopeless = confirm(setup, section, lrs=[50.0, 80.0], steps=40)
+    hopeless = confirm(setup, replace(section, usable=False), lrs=[50.0, 80.0], steps=40)
     assert not hopeless.usable
 
 

@@ -86,7 +86,7 @@ def test_every_trial_ends_once_and_in_the_right_state(table: list[tuple[float, f
         for number in range(len(table))
     ]
     trials = Recorded({number: list(pair) for number, pair in enumerate(table)}, steps)
-    last = halve(trials, specs, Rungs(shares=(1 / 3, 1.0), keep=(keep,)), stage="coarse", round=1)  
+    last = halve(trials, specs, Rungs(shares=(1 / 3, 1.0), keep=(keep,)), stage="coarse", round=1)
     assert list(last) == list(range(len(table)))
     assert set(trials.ended) == set(range(len(table)))
     ran_on = [number for number, step in trials.asked if step == 30]

@@ -37,7 +37,7 @@ def fit(
     limits = read_budget(budget)
     if data is None and resume is None:
         raise SettingError("`fit` needs DATA: a folder, a file or a name such as digits. Or give --resume NAME.")
-    from trainwell.cli.progress import shown
+    from trainwell.cli.progress import say, shown
 
     named: list[str] = [] if resume is None else [resume]
     try:
@@ -70,7 +70,7 @@ def fit(
     if as_json:
         typer.echo((found.folder / "result.json").read_text(encoding="utf-8"))
         return
-    typer.echo(found.result.headline)
+    say(found.result.headline)
     if not quiet:
         typer.echo(f"model   {found.folder / 'model'}")
         typer.echo(f"report  {found.report}")

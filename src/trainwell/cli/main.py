@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trainwell.cli import fit, predict, report, rule, runs
+from trainwell.cli import figures, fit, predict, report, rule, runs
 from trainwell.core.errors import TrainwellError
 from trainwell.core.version import VERSION
 
@@ -22,6 +22,7 @@ app.command(name="predict")(predict.predict)
 app.command(name="report")(report.report)
 app.command(name="runs")(runs.runs)
 app.command(name="rule")(rule.rule)
+app.command(name="figures")(figures.figures)
 
 
 def _version(wanted: bool) -> None:

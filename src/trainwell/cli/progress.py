@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
 from trainwell.core.protocols import Progress, Silent
@@ -50,13 +51,20 @@ class Lines:
         label = f"{number}" if number <= 7 else "·"
         self.console.print(f"[bold]{label}[/bold]  {escape(TITLES.get(number, name))}{again}", highlight=False)
 
-    def update(self, what: str, numbers: Mapping[str, float]) -> None:
+    def update(self, what: str, numbers: Mapping[str, float | int]) -> None:
         """Say nothing in between."""
 
     def verdict(self, number: int, passed: bool, sentence: str) -> None:  # noqa: ARG002 - Progress says so
         """Say what came of it."""
-        mark = "[green]ok[/green]" if passed else "[yellow]![/yellow] "
-        self.console.print(f"   {mark} {escape(sentence)}", highlight=False, soft_wrap=not self.console.is_terminal)
+        mark = "[green]ok[/green]" if passed else "[yellow]![/yellow]"
+        if not self.console.is_terminal:
+            self.console.print(f"   {mark:2} {escape(sentence)}", highlight=False, soft_wrap=True)
+            return
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_column(width=5, justify="right")
+        row.add_column()
+        row.add_row(mark, escape(sentence))
+        self.console.print(row, highlight=False)
 
 
 class Display(Lines):
@@ -66,7 +74,7 @@ class Display(Lines):
         super().__init__(console, budget_seconds)
         self.live = live
 
-    def update(self, what: str, numbers: Mapping[str, float]) -> None:
+    def update(self, what: str, numbers: Mapping[str, float | int]) -> None:
         """Redraw the living line."""
         parts = [what]
         if "trial" in numbers and numbers["trial"] >= 0:
@@ -99,3 +107,9 @@ def shown(*, quiet: bool, budget_seconds: float) -> Iterator[Progress]:
             yield Display(console, budget_seconds, live)
     else:
         yield Lines(console, budget_seconds)
+
+
+def say(sentence: str) -> None:
+    """A sentence on standard output, wrapped between words on a terminal and in one line elsewhere."""
+    console = Console()
+    console.print(escape(sentence), highlight=False, soft_wrap=not console.is_terminal)

@@ -11,7 +11,7 @@ class Progress(Protocol):
     def step(self, number: int, name: str, visit: int) -> None:
         """A step of the recipe begins."""
 
-    def update(self, what: str, numbers: Mapping[str, float]) -> None:
+    def update(self, what: str, numbers: Mapping[str, float | int]) -> None:
         """Something went on: a trial, an epoch, files decoded. Numbers by name, such as loss, step, total_steps."""
 
     def verdict(self, number: int, passed: bool, sentence: str) -> None:
@@ -24,7 +24,7 @@ class Silent:
     def step(self, number: int, name: str, visit: int) -> None:
         """Say nothing."""
 
-    def update(self, what: str, numbers: Mapping[str, float]) -> None:
+    def update(self, what: str, numbers: Mapping[str, float | int]) -> None:
         """Say nothing."""
 
     def verdict(self, number: int, passed: bool, sentence: str) -> None:

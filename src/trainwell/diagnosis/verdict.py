@@ -26,7 +26,7 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
 
     The data counts as learnt where the lower end of the test metric's interval lies above the best constant's test
     metric. Where a yardstick's test metric is higher, that is said first: as better
-    where it lies above the interval, else as no worse.
+    where it lies above by more than half the interval's width, else as no worse.
 
     Args:
         outcome: of the network.
@@ -41,7 +41,8 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
     said = _said(outcome.value, data.task)
     span = f"95% interval {_said(low, data.task)} to {_said(high, data.task)}, {outcome.n:,} test samples"
     learnable = math.isfinite(low) and low > constant
-    beaten = best is not None and best.test is not None and best.test > max(high, constant)
+    margin = (high - low) / 2 if math.isfinite(high - low) else math.inf
+    beaten = best is not None and best.test is not None and best.test > max(outcome.value + margin, constant)
     if not learnable and not beaten:
         return Verdict(
             headline=(
@@ -52,7 +53,7 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
         )
     if best is not None and best.test is not None and best.test > outcome.value:
         reached = f"it reaches {_said(best.test, data.task)}, the network {said} ({span})"
-        if best.test > high:
+        if beaten:
             return Verdict(headline=f"Use {best.name} instead: {reached}.", learnable=True)
         return Verdict(headline=f"{best.name} does as well: {reached}.", learnable=True)
     beside = f"; {best.name} reaches {_said(best.test or 0.0, data.task)}" if best is not None else ""

@@ -44,7 +44,8 @@ def initial_loss(setup: Setup) -> InitialLoss:
 def best_constant_loss(targets: Tensor, setup: Setup) -> float:
     """The loss of the best constant output on some targets: the floor of chance."""
     if setup.output.task == "classification":
-        shares = torch.bincount(targets, minlength=setup.output.size).double() / len(targets)
-        return -sum(share * math.log(share) for share in shares.tolist() if share > 0)
+        shares: Tensor = torch.bincount(targets, minlength=setup.output.size).double() / len(targets)
+        return float(-sum(share * math.log(share) for share in shares.tolist() if share > 0))
     stds = torch.tensor(setup.output.stds, dtype=torch.float64)
-    return float((targets.double().cpu().var(dim=0, correction=0) / stds.square()).mean())
+    share: Tensor = targets.double().cpu().var(dim=0, correction=0) / stds.square()
+    return share.mean().item()

@@ -225,7 +225,8 @@ def _saturated_share(activated: Tensor | None, activation: str | None) -> float:
 
 
 def _root_mean_square(tensor: Tensor) -> float:
-    return float(tensor.detach().float().square().mean().sqrt())
+    mean: Tensor = tensor.detach().float().square().mean()
+    return math.sqrt(mean.item())
 
 
 def _offset(entering: Tensor) -> float:
@@ -248,4 +249,5 @@ def _twins(weight: Tensor, gradient: Tensor | None) -> float:
         parts.append(slopes / slopes.abs().max().clamp(min=torch.finfo(torch.float32).tiny))
     rounded = (torch.cat(parts, dim=1) / ALIKE).round()
     _, which, counts = torch.unique(rounded, dim=0, return_inverse=True, return_counts=True)
-    return (counts[which] > 1).double().mean().item()
+    shared: Tensor = counts[which] > 1
+    return shared.double().mean().item()

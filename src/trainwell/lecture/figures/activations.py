@@ -108,7 +108,7 @@ def zigzag(*, steps: int = 60, lr: float = 0.5, seed: int = 0) -> Figure:
         panel.set_ylim(-1.05, 0.65)
         rule(panel, x=True)
         entitle(panel, name, y="weight 2, no unit", x="weight 1, no unit")
-        said = f"{same:.0%} of steps:\nboth signs equal"
+        said = f"{same:.0%} of steps:\none sign"
         panel.text(0.98, 0.94, said, transform=panel.transAxes, ha="right", va="top")
     return finished(figure)
 
@@ -123,16 +123,17 @@ def descend(
         wanted: weights that made the targets.
         lr: learning rate.
     Returns:
-        The weights before the first step and after each, and the share of steps whose gradients have one sign.
+        The weights before the first step and after each, and the share of steps that moved them both in one direction.
     """
     weights = torch.zeros_like(wanted)
-    path, same = [weights], 0
+    path, same, moved = [weights], 0, 0
     for sample in inputs:
         gradient = (weights @ sample - wanted @ sample) * sample
         same += int(bool((gradient > 0).all() or (gradient < 0).all()))
+        moved += int(bool((gradient != 0).any()))
         weights = weights - lr * gradient
         path.append(weights)
-    return torch.stack(path), same / len(inputs)
+    return torch.stack(path), same / max(moved, 1)
 
 
 def _axes_through_zero(panel: Axes) -> None:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from trainwell.core.seeds import generator
 from trainwell.pictures.drawing import BLUE, FAINT, GREEN, INK, ORANGE, drawing, entitle, finished, rule, sheet
-from trainwell.pictures.text import number
 from trainwell.regularization import draw_kept, dropout, plain_dropout
 
 UNITS = 12
@@ -38,7 +37,7 @@ def _passes(drop: Callable[..., Tensor], title: str, *, p: float = 0.5, passes: 
         panels,
         (
             ("training pass", one, ORANGE),
-            (f"mean of {number(passes)}", mean, GREEN),
+            (f"mean of {passes:,}", mean, GREEN),
             ("test", drop(values, p=p, training=False), BLUE),
         ),
     ):
@@ -48,7 +47,7 @@ def _passes(drop: Callable[..., Tensor], title: str, *, p: float = 0.5, passes: 
         rule(panel)
         panel.set_xticks([0, UNITS // 2, UNITS - 1], ["1", str(UNITS // 2 + 1), str(UNITS)])
         entitle(panel, name, y="output, no unit" if panel is panels[0] else "", x="unit")
-    panels[1].set_title(f"mean of {number(passes)}", pad=22.0)
+    panels[1].set_title(f"mean of {passes:,}", pad=22.0)
     panels[2].set_title("test", pad=22.0)
     figure.suptitle(f"{title}, p = {p:g}", x=0.01, ha="left", size=13, weight="bold")
     return finished(figure)
