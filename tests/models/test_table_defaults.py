@@ -39,7 +39,7 @@ def sensible(start: TableStart, samples: int) -> bool:
         and regularization.weight_decay >= 0.0
         and 0.0 <= point.schedule.decay_fraction <= 1.0 - point.schedule.warmup_fraction
         and start.epochs >= 1.0
-        and start.embedding in EMBEDDINGS
+        and start.hyperparameters.architecture.embedding in EMBEDDINGS
     )
 
 

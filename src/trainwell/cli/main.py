@@ -25,10 +25,11 @@ app.command(name="rule")(rule.rule)
 app.command(name="figures")(figures.figures)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         typer.echo(VERSION)
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

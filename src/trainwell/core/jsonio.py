@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import json
 import math
+from types import GenericAlias
 from typing import Any, TypeVar, cast
 
 from trainwell.core.errors import StoreError
@@ -63,11 +64,11 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(to_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
-def from_json(kind: type[T], text: str | bytes) -> T:
+def from_json(kind: type[T] | GenericAlias, text: str | bytes) -> T:
     """A record from JSON text.
 
     Args:
-        kind: the record's class.
+        kind: the record's class, or a tuple or dict of such.
         text: what `to_json` wrote.
     Returns:
         The record, equal to the one written.

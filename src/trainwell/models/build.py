@@ -19,7 +19,7 @@ from trainwell.models.convnet import ConvNet
 from trainwell.models.image_input import ImageInput
 from trainwell.models.mlp import Mlp
 from trainwell.models.resnet import ResNet
-from trainwell.models.table_input import TableInput
+from trainwell.models.table_input import EMBEDDINGS, TableInput
 from trainwell.models.userfile import build_from_file, is_user_file
 
 Factory = Callable[[], nn.Module]
@@ -81,7 +81,8 @@ def build_model(
     first: TableInput | ImageInput
     own = architecture.name in MODELS
     if input.kind == "table":
-        first = TableInput(input, generator=draw) if own else TableInput(input, number_width=1, generator=draw)
+        embedding = EMBEDDINGS[architecture.embedding if own else "none"]
+        first = TableInput(input, **embedding, generator=draw)
     else:
         first = ImageInput(input, whitening=own and architecture.name != "mlp")
     if samples is not None and index is not None:
@@ -99,11 +100,6 @@ def build_model(
         batch = samples[index[:64]] if samples is not None and index is not None else None
         initialize(model, scheme, batch=batch, gain=known.gain, generator=draw)
     return model
-
-
-def lr_factors(model: nn.Module) -> dict[str, float]:
-    """Factors on the learning rate by parameter name, where a network wants them; 1 where not named."""
-    return {}
 
 
 def _foreign(

@@ -1,10 +1,11 @@
 """Where a search begins: a network and settings by kind and size of the data."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from trainwell.core.records.hyperparameters import Architecture, Hyperparameters, Optimization, Regularization
+from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.layout import InputLayout, OutputLayout
 from trainwell.models.image_defaults import FEWEST_EPOCHS, MOST_EPOCHS, SAMPLES_SEEN, image_defaults
+from trainwell.models.table_defaults import table_candidates
 
 KEPT_SHARE = 0.55
 """Share of the budget that the kept training has."""
@@ -20,8 +21,8 @@ def defaults_for(
     budget_seconds: float,
     budget_steps: int,
     name: str,
-) -> tuple[Hyperparameters, float]:
-    """A sensible starting point, and the epochs beyond which a training is of no more use.
+) -> "Start":
+    """Sensible starting points.
 
     Args:
         input: what the network is given.
@@ -32,14 +33,24 @@ def defaults_for(
         name: auto, or a model's name.
     """
     if input.kind == "table":
-        point = Hyperparameters(
-            architecture=Architecture(name="mlp", width=128, depth=3, members=8),
-            regularization=Regularization(weight_decay=1e-2),
-            optimization=Optimization(lr=2e-3, batch_size=min(256, max(samples // 8, 16)), averaging=0.1),
-        )
-        return point, 100.0
+        found = table_candidates(input, output, samples=samples, budget_seconds=budget_seconds)
+        return Start(points=tuple(each.hyperparameters for each in found), epochs=float(found[0].epochs))
     seconds = KEPT_SHARE * (budget_seconds or budget_steps * SECONDS_PER_STEP)
     point = image_defaults(input, samples=samples, classes=output.size, budget_seconds=seconds)
     if name not in ("auto", point.architecture.name):
         point = replace(point, architecture=replace(point.architecture, name=name))
-    return point, min(max(2 * SAMPLES_SEEN / samples, 2 * FEWEST_EPOCHS), MOST_EPOCHS)
+    epochs = float(min(max(2 * SAMPLES_SEEN / samples, 2 * FEWEST_EPOCHS), MOST_EPOCHS))
+    return Start(points=(point,), epochs=float(epochs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where a search begins.
+
+    Attributes:
+        points: hyperparameters that differ in kind, the likeliest first.
+        epochs: passes beyond which a training is of no more use.
+    """
+
+    points: tuple[Hyperparameters, ...]
+    epochs: float

@@ -20,7 +20,7 @@ FEW_ROWS_STEPS = 600
 """Optimizer steps after which one hidden layer at rate 1e-3 has learnt what a few hundred rows can teach."""
 
 MEMBERS = 8
-"""Networks in one: on every table measured 8 beat 1."""
+"""Networks in one: with one hidden layer, R² on diabetes 0.514 with 8 and 0.506 with 1 (10 splits)."""
 
 MANY_ROWS_EPOCHS = 40.0
 FULL_EPOCHS_ROWS = 10_000
@@ -37,8 +37,7 @@ REFERENCE_INPUTS = 256
 """A matrix of so many inputs learns at the rate itself, others at a rate that moves their outputs as much."""
 
 SCALE_FACTOR = 96.0
-"""Feature scales, one number a feature, learn so many times as fast: they choose among a column's embedded features.
-"""
+"""Feature scales, one number a feature, learn so many times as fast: they choose among embedded features."""
 
 VECTOR_FACTOR = 1.6
 """Biases and embeddings."""
@@ -46,16 +45,14 @@ VECTOR_FACTOR = 1.6
 
 @dataclass(frozen=True, kw_only=True)
 class TableStart:
-    """A point to begin with, what its network's numeric columns become, and how long it is trained.
+    """A point to begin with, and how long it is trained.
 
     Attributes:
         hyperparameters: the point.
-        embedding: a name of `table_input.EMBEDDINGS`.
         epochs: passes over the training part.
     """
 
     hyperparameters: Hyperparameters
-    embedding: str
     epochs: float
 
 
@@ -75,7 +72,7 @@ def table_defaults(layout: InputLayout, output: OutputLayout, *, samples: int, b
         >>> layout = InputLayout(kind="table", numbers=13)
         >>> output = OutputLayout(task="classification", size=3, names=("a", "b", "c"))
         >>> start = table_defaults(layout, output, samples=142, budget_seconds=60.0)
-        >>> start.embedding, start.hyperparameters.architecture.depth, start.epochs
+        >>> start.hyperparameters.architecture.embedding, start.hyperparameters.architecture.depth, start.epochs
         ('none', 1, 150.0)
     """
     return table_candidates(layout, output, samples=samples, budget_seconds=budget_seconds)[0]
@@ -117,13 +114,12 @@ def _few_rows(samples: int) -> TableStart:
     batch = min(32, samples)
     return TableStart(
         hyperparameters=Hyperparameters(
-            architecture=Architecture(name="mlp", width=64, depth=1, members=MEMBERS),
+            architecture=Architecture(name="mlp", width=64, depth=1, members=MEMBERS, embedding="none"),
             activation="relu",
             regularization=Regularization(weight_decay=0.01),
             optimization=Optimization(lr=1e-3, beta2=0.95, batch_size=batch, averaging=0.15),
             schedule=Schedule(decay="linear", warmup_fraction=0.05, decay_fraction=0.5),
         ),
-        embedding="none",
         epochs=float(round(FEW_ROWS_STEPS / (samples // batch))),
     )
 
@@ -131,13 +127,12 @@ def _few_rows(samples: int) -> TableStart:
 def _smooth(smoothing: float, epochs: float) -> TableStart:
     return TableStart(
         hyperparameters=Hyperparameters(
-            architecture=Architecture(name="mlp", width=128, depth=2, members=MEMBERS),
+            architecture=Architecture(name="mlp", width=128, depth=2, members=MEMBERS, embedding="smooth"),
             activation="gelu",
             regularization=Regularization(weight_decay=0.32, dropout=0.15, label_smoothing=smoothing),
             optimization=Optimization(lr=2.5e-3, beta2=0.95, batch_size=256, averaging=0.15),
             schedule=Schedule(decay="linear", warmup_fraction=0.05, decay_fraction=0.5),
         ),
-        embedding="smooth",
         epochs=epochs,
     )
 
@@ -145,13 +140,12 @@ def _smooth(smoothing: float, epochs: float) -> TableStart:
 def _sharp(smoothing: float, epochs: float) -> TableStart:
     return TableStart(
         hyperparameters=Hyperparameters(
-            architecture=Architecture(name="mlp", width=128, depth=3, members=MEMBERS),
+            architecture=Architecture(name="mlp", width=128, depth=3, members=MEMBERS, embedding="sharp"),
             activation="gelu",
             regularization=Regularization(weight_decay=0.02, dropout=0.05, label_smoothing=smoothing),
             optimization=Optimization(lr=4e-3, beta2=0.95, batch_size=256, averaging=0.15),
             schedule=Schedule(decay="linear", warmup_fraction=0.05, decay_fraction=0.5),
         ),
-        embedding="sharp",
         epochs=epochs,
     )
 

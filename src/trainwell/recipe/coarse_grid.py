@@ -6,7 +6,7 @@ from dataclasses import replace
 from trainwell.core.records.evidence import Evidence
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.recipe.context import NAMES, Context
-from trainwell.recipe.grids import Candidate, Trained, grid_record, train_grid
+from trainwell.recipe.grids import Candidate, Trained, chosen, grid_record, train_grid
 from trainwell.recipe.plan import COARSE, COARSE_EPOCHS, plan_grid
 from trainwell.recipe.wording import counted, rate, reading
 
@@ -30,7 +30,7 @@ def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
         most_points=len(RATES) * len(DECAYS),
         most_epochs=COARSE_EPOCHS,
     )
-    candidates = grid_points(start, plan.points, known=context.known)
+    candidates = grid_points(start, plan.points, known=context.known[0])
     trained = train_grid(
         context, candidates, plan.rungs, total_steps=plan.total_steps, stage="coarse", round=1, tail=False
     )
@@ -49,7 +49,10 @@ def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
                 f"{rate(best.regularization.weight_decay)} is best after {counted(plan.total_steps, 'step')}: "
                 f"validation {reading(1 - trained.commits[trained.best].value, task)}."
             )
-            if edge:
+            kept = chosen(context, trained)
+            if kept != trained.best:
+                verdict += " Its lead over where the recipe began is within the noise, so that stays."
+            elif edge:
                 verdict += " It lies at the edge of the grid: the next one looks beyond."
         return Evidence(
             step=4,
@@ -64,7 +67,7 @@ def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
 
     evidence = context.leave(4, compute)
     if trained.finished:
-        context.point = trained.specs[trained.best].hyperparameters
+        context.point = trained.specs[chosen(context, trained)].hyperparameters
     return evidence, trained
 
 
@@ -87,10 +90,9 @@ def grid_points(start: Hyperparameters, count: int, *, known: Hyperparameters) -
             )
             label = f"lr {rate(point.optimization.lr)}, decay {rate(point.regularization.weight_decay)}"
             found.append(Candidate(label=label, point=point))
-    points = [candidate.point for candidate in found[:count]]
-    if known in points or count < 2:
-        return found[:count]
-    return [*found[: count - 1], Candidate(label="where the recipe began", point=known)]
+    base = Candidate(label="where the recipe began", point=known, is_base=True)
+    others = [candidate for candidate in found if candidate.point != known]
+    return [base, *others[: count - 1]]
 
 
 def edges(trained: Trained) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Context:
         progress: who is told.
         evidence: left so far, in order.
         point: the best hyperparameters known.
-        known: the hyperparameters that the recipe began with.
+        known: where the recipe may begin, the likeliest first.
         epochs: how long a training of the kept kind should be.
         yardsticks: of step 0.
         model_sha256: of the user's model file, or empty.
@@ -65,7 +65,7 @@ class Context:
     clock: Clock
     progress: Progress
     point: Hyperparameters
-    known: Hyperparameters
+    known: tuple[Hyperparameters, ...]
     epochs: float
     evidence: list[Evidence] = field(default_factory=list)
     yardsticks: tuple[Yardstick, ...] = ()

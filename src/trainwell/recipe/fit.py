@@ -30,6 +30,7 @@ from trainwell.data.prepare import prepare
 from trainwell.data.raw import shown_path
 from trainwell.diagnosis.verdict import verdict
 from trainwell.models.build import MODELS
+from trainwell.models.defaults import Start
 from trainwell.models.folder import ModelRecord, save_model
 from trainwell.models.userfile import file_sha256, is_user_file
 from trainwell.recipe.check_initial_loss import check_initial_loss
@@ -37,7 +38,7 @@ from trainwell.recipe.clock import Clock
 from trainwell.recipe.coarse_grid import coarse_grid, edges
 from trainwell.recipe.context import Context
 from trainwell.recipe.find_lr import find_lr
-from trainwell.recipe.grids import Candidate
+from trainwell.recipe.grids import Candidate, chosen
 from trainwell.recipe.invariances import look_for_invariances
 from trainwell.recipe.keep import keep
 from trainwell.recipe.look import look
@@ -143,7 +144,7 @@ def fit(
     factory = None if isinstance(model, str) else model
     model_name = model if isinstance(model, str) else f"python:{getattr(model, '__name__', 'model')}"
     sha256 = file_sha256(model_name) if is_user_file(model_name) else ""
-    point, epochs = starting_point(dataset.record, model=model_name, budget=budget, factory=factory, sha256=sha256)
+    start = starting_point(dataset.record, model=model_name, budget=budget, factory=factory, sha256=sha256)
     threads = torch.get_num_threads()
     folder = create_run(runs, name or free_name(runs, Path(dataset.record.source).stem))
     with locked(folder), _begun_or_gone(folder):
@@ -165,12 +166,12 @@ def fit(
         study = Study(sqlite_url(folder.study), folder.name, elapsed=clock.elapsed)
         precision: Precision = "float32"
         if clock.reads_time:
-            precision = choose_precision(dataset, point, device=resolved, threads=threads, factory=factory)
+            precision = choose_precision(dataset, start.points[0], device=resolved, threads=threads, factory=factory)
         settings = replace(settings, precision=precision)
         _write_start(folder, settings, dataset)
         if on_folder is not None:
             on_folder(folder.path)
-        return _run(folder, study, settings, dataset, point, epochs, clock, progress, factory, sha256)
+        return _run(folder, study, settings, dataset, start, clock, progress, factory, sha256)
 
 
 def resume(
@@ -233,10 +234,10 @@ def resume(
         clock = Clock(settings.budget)
         study = Study(sqlite_url(folder.study), folder.name, elapsed=lambda: clock.elapsed())
         clock.carried = study.elapsed
-        point, epochs = starting_point(
+        start = starting_point(
             dataset.record, model=settings.model, budget=settings.budget, factory=model, sha256=sha256
         )
-        return _run(folder, study, settings, dataset, point, epochs, clock, progress, model, sha256)
+        return _run(folder, study, settings, dataset, start, clock, progress, model, sha256)
 
 
 def read_run(folder: RunFolder) -> RunRecord:
@@ -272,8 +273,7 @@ def _run(
     study: Study,
     settings: Settings,
     dataset: Dataset,
-    point: Hyperparameters,
-    epochs: float,
+    start: Start,
     clock: Clock,
     progress: Progress,
     factory: Callable[[], nn.Module] | None,
@@ -289,9 +289,9 @@ def _run(
         settings=settings,
         clock=clock,
         progress=progress,
-        point=point,
-        known=point,
-        epochs=epochs,
+        point=start.points[0],
+        known=start.points,
+        epochs=start.epochs,
         model_sha256=sha256,
     )
     look(context)
@@ -315,7 +315,7 @@ def _run(
         curves = look_at_curves(context, trained)
         affords = functools.partial(_affords_round, context, number)
         _, choices = decide_next(context, curves, trained, before=before, may_go_on=affords)
-        best = trained.commits[trained.best].value
+        best = trained.commits[chosen(context, trained)].value
         before = best if before is None else min(before, best)
         if not choices:
             break

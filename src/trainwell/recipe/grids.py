@@ -7,7 +7,7 @@ from trainwell.core.records.evidence import Grid, GridPoint
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.trial import TrialSpec
 from trainwell.diagnosis.changes import paths
-from trainwell.diagnosis.leads import importances, values_noise
+from trainwell.diagnosis.leads import importances, lead_is_real, values_noise
 from trainwell.recipe.context import Context
 from trainwell.search.halving import Rungs, halve, steps_at
 from trainwell.store.study import RungCommit
@@ -21,11 +21,13 @@ class Candidate:
         label: what it is called.
         point: its hyperparameters.
         length: factor on the grid's length.
+        is_base: the others must beat it beyond the noise to take its place.
     """
 
     label: str
     point: Hyperparameters
     length: float = 1.0
+    is_base: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,9 @@ def train_grid(
         decay_from = tail_start(candidate.point, length) if tail else None
         spec = context.spec(candidate.point, total_steps=length, decay_from=decay_from)
         specs[spec.number] = spec
-    commits = halve(context.trials, list(specs.values()), rungs, stage=stage, round=round)
+    base = next((n for n, candidate in zip(specs, candidates, strict=True) if candidate.is_base), None)
+    always = frozenset() if base is None else frozenset({base})
+    commits = halve(context.trials, list(specs.values()), rungs, stage=stage, round=round, always=always)
     spend(context, commits)
     return Trained(
         candidates=dict(zip(specs, candidates, strict=True)),
@@ -86,6 +90,19 @@ def train_grid(
         commits=commits,
         finished=_ranked(commits, specs),
     )
+
+
+def chosen(context: Context, trained: Trained) -> int:
+    """The trial to go on with: the best one where its lead over the base is real, else the base.
+
+    A small validation part would otherwise choose by chance what is worse on new samples.
+    """
+    base = next((n for n in trained.finished if trained.candidates[n].is_base), None)
+    if base is None or base == trained.best:
+        return trained.best
+    samples = context.dataset.record.sizes["validation"]
+    better, worse = trained.commits[trained.best].value, trained.commits[base].value
+    return trained.best if lead_is_real(better, worse, noise=trained.noise, samples=samples) else base
 
 
 def repeat_best(context: Context, trained: Trained, *, repeats: int, round: int) -> Trained:  # noqa: A002

@@ -11,7 +11,7 @@ from trainwell.diagnosis.changes import apply_change
 from trainwell.diagnosis.curve_shapes import read_curves
 from trainwell.diagnosis.leads import lead_is_real
 from trainwell.recipe.context import NAMES, Context
-from trainwell.recipe.grids import Candidate, Trained
+from trainwell.recipe.grids import Candidate, Trained, chosen
 from trainwell.recipe.refined_grid import changed_words
 from trainwell.recipe.wording import short
 
@@ -24,7 +24,7 @@ def look_at_curves(context: Context, trained: Trained) -> Evidence:
     """Name the shape of the best training's curves, with the number that says so."""
 
     def compute(visit: int) -> Evidence:
-        record = context.trials.record(trained.best)
+        record = context.trials.record(chosen(context, trained))
         task = context.dataset.record.task
         first = next((each for each in context.evidence if each.step == 1), None)
         start = first.numbers["measured"] if first else math.nan
@@ -41,7 +41,7 @@ def look_at_curves(context: Context, trained: Trained) -> Evidence:
             passed=all(each.severity == "info" for each in curve_findings),
             verdict=verdict,
             seconds=0.0,
-            numbers={"trial": trained.best},
+            numbers={"trial": chosen(context, trained)},
             detail=(section,),
             findings=curve_findings,
         )
@@ -67,7 +67,7 @@ def decide_next(
     affordable = context.study.once(f"plan/next-{trained.best}", bool, may_go_on)
 
     def compute(visit: int) -> Evidence:
-        value = trained.commits[trained.best].value
+        value = trained.commits[chosen(context, trained)].value
         improved = before is None or lead_is_real(
             value, before, noise=trained.noise, samples=context.dataset.record.sizes["validation"]
         )
@@ -81,7 +81,7 @@ def decide_next(
             verdict = "The last round brought nothing beyond the noise: the best point is trained to its end."
         else:
             verdict = "The curves ask for nothing new: the best point is trained to its end."
-        chosen = tuple(
+        changes = tuple(
             Choice(path=choice.path, value=choice.value, why=why)
             for candidate, why in proposals
             for choice in changed_words(context.point, candidate.point)
@@ -95,7 +95,7 @@ def decide_next(
             verdict=verdict,
             seconds=0.0,
             numbers={"spent": spent},
-            detail=(Next(go_on=go_on, choices=chosen if go_on else (), spent_fraction=min(spent, 1.0)),),
+            detail=(Next(go_on=go_on, choices=changes if go_on else (), spent_fraction=min(spent, 1.0)),),
         )
 
     left = context.leave(7, compute)
@@ -103,7 +103,7 @@ def decide_next(
     go_on = isinstance(detail, Next) and detail.go_on
     if not context.length_judged and any(finding.code == OVERFITTING for finding in evidence.findings):
         # Longer than this the network has been seen to learn the training part by heart.
-        steps = trained.specs[trained.best].total_steps
+        steps = trained.specs[chosen(context, trained)].total_steps
         context.epochs = min(context.epochs, steps / context.steps_per_epoch(context.point))
     if not go_on and not affordable:
         # There is no budget to try it, but what the curves say of the length is taken.
@@ -142,7 +142,7 @@ def _look(context: Context) -> Look | None:
 def _proposals(context: Context, evidence: Evidence, trained: Trained) -> list[tuple[Candidate, str]]:
     """The remedies that change something and were not tried before, and why."""
     found: list[tuple[Candidate, str]] = []
-    steps = trained.specs[trained.best].total_steps
+    steps = trained.specs[chosen(context, trained)].total_steps
     for finding in evidence.findings:
         for remedy in finding.remedies:
             point, length = apply_change(remedy.change, context.point, total_steps=steps)

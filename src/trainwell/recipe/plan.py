@@ -62,8 +62,8 @@ class GridPlan:
 
 
 def small_sample_steps(context: Context) -> int:
-    """Optimizer steps that step 2 may take for each rate: 600 at most, a share of the budget where that is less."""
-    return int(min(600, max(PROBES * context.clock.total / step_cost(context, context.point) / 2, 3 * LEAST_STEPS)))
+    """Optimizer steps that step 2 may take for each rate: 1,000 at most, a share of the budget where that is less."""
+    return int(min(1000, max(PROBES * context.clock.total / step_cost(context, context.point) / 2, 3 * LEAST_STEPS)))
 
 
 def sweep_steps(context: Context) -> tuple[int, int]:

@@ -5,9 +5,8 @@ from dataclasses import replace
 from trainwell.core.records.evidence import Choice, Detail, Evidence, Invariance, Invariances
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.diagnosis.changes import paths
-from trainwell.diagnosis.leads import lead_is_real
 from trainwell.recipe.context import NAMES, Context
-from trainwell.recipe.grids import Candidate, Trained, grid_record, repeat_best, train_grid
+from trainwell.recipe.grids import Candidate, Trained, chosen, grid_record, repeat_best, train_grid
 from trainwell.recipe.invariances import admitted_point
 from trainwell.recipe.plan import REFINED, plan_grid
 from trainwell.recipe.wording import counted, reading
@@ -42,6 +41,7 @@ def refined_grid(
         invariances if round == 1 else (),
         edge,
         first=round == 1,
+        known=context.known,
         height=context.dataset.record.input.height,
     )
     plan = plan_grid(
@@ -68,24 +68,19 @@ def refined_grid(
         passed = bool(trained.finished)
         verdict = "Every one of the trainings diverged."
         if passed:
-            label = trained.candidates[trained.best].label
-            base = min(trained.specs)
+            best = trained.candidates[trained.best]
             value = trained.commits[trained.best].value
-            real = lead_is_real(
-                value,
-                trained.commits[base].value,
-                noise=trained.noise,
-                samples=context.dataset.record.sizes["validation"],
-            )
             verdict = (
                 f"{counted(len(candidates), 'training')} of up to {counted(plan.total_steps, 'step')}: best is "
-                f"{label}, validation {reading(1 - value, task)}"
+                f"{best.label}, validation {reading(1 - value, task)}"
             )
-            verdict += (
-                "."
-                if trained.best == base
-                else (", more than the noise above the start." if real else ", within the noise of the start.")
-            )
+            base = next((each.label for each in candidates if each.is_base), "the start")
+            if best.is_base:
+                verdict += "."
+            elif chosen(context, trained) == trained.best:
+                verdict += f", more than the noise above {base}."
+            else:
+                verdict += f", within the noise of {base}, which stays."
         return Evidence(
             step=5,
             name=NAMES[5],
@@ -99,8 +94,9 @@ def refined_grid(
 
     evidence = context.leave(5, compute)
     if trained.finished:
-        context.point = trained.specs[trained.best].hyperparameters
-        context.epochs *= trained.candidates[trained.best].length
+        number = chosen(context, trained)
+        context.point = trained.specs[number].hyperparameters
+        context.epochs *= trained.candidates[number].length
         context.length_judged = plan.whole
     return evidence, trained
 
@@ -118,9 +114,13 @@ def _candidates(
     edge: tuple[str, ...],
     *,
     first: bool,
+    known: tuple[Hyperparameters, ...],
     height: int,
 ) -> list[Candidate]:
-    found = [Candidate(label="the best point so far", point=start)]
+    # Short trainings prefer high rates; where the recipe began is measured again at the length that counts.
+    began = [Candidate(label="where the recipe began", point=known[0], is_base=True)] if first else []
+    found = [*began, Candidate(label="the point so far", point=start, is_base=not first)]
+    found += [Candidate(label="another kind of network", point=point) for point in known[1:] if first]
     found += choices
     augmented = admitted_point(start, invariances, height=height)
     if augmented != start:

@@ -1,6 +1,7 @@
 """Where the recipe begins: the network and settings that the data and the budget suggest."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 from time import perf_counter
 
@@ -13,10 +14,12 @@ from trainwell.core.records.run import Budget
 from trainwell.core.records.trial import Precision, TrialSpec
 from trainwell.data.dataset import Dataset
 from trainwell.models.build import build_model
-from trainwell.models.defaults import defaults_for
+from trainwell.models.defaults import Start, defaults_for
 from trainwell.search.rebuild import rebuild
 from trainwell.training.loop import train
 
+FOREIGN_LR = 1e-3
+FOREIGN_DECAY = 0.01
 FASTER = 1.1
 """bfloat16 is chosen where it is at least this many times as fast: its noise is not worth less."""
 
@@ -28,8 +31,8 @@ def starting_point(
     budget: Budget,
     factory: Callable[[], nn.Module] | None,
     sha256: str,
-) -> tuple[Hyperparameters, float]:
-    """Hyperparameters to begin with, and the epochs beyond which a training is of no more use.
+) -> Start:
+    """Hyperparameters to begin with.
 
     Args:
         record: of the data.
@@ -41,7 +44,7 @@ def starting_point(
         SettingError: a network that is not for such data.
         ModelError: the user's network cannot be built or returns another shape.
     """
-    point, epochs = defaults_for(
+    start = defaults_for(
         record.input,
         record.output,
         samples=record.sizes["train"],
@@ -49,17 +52,21 @@ def starting_point(
         budget_steps=budget.steps,
         name=model,
     )
-    if factory is not None or model.endswith(")") or ":" in model:
-        point = Hyperparameters(
-            architecture=Architecture(name=model),
-            activation=point.activation,
-            regularization=point.regularization,
-            optimization=point.optimization,
-            schedule=point.schedule,
-        )
+    if factory is not None or ":" in model:
+        start = Start(points=(_foreign(start.points[0], model),), epochs=start.epochs)
     # What cannot be built is refused before anything is written.
-    build_model(point, input=record.input, output=record.output, factory=factory, model_sha256=sha256)
-    return point, epochs
+    for point in start.points:
+        build_model(point, input=record.input, output=record.output, factory=factory, model_sha256=sha256)
+    return start
+
+
+def _foreign(point: Hyperparameters, model: str) -> Hyperparameters:
+    """A point for somebody else's network: what suits ours, but AdamW at a rate that most networks bear."""
+    optimization = replace(point.optimization, optimizer="adamw", lr=FOREIGN_LR, momentum=0.9)
+    regularization = replace(point.regularization, dropout=0.0, stochastic_depth=0.0, weight_decay=FOREIGN_DECAY)
+    return replace(
+        point, architecture=Architecture(name=model), optimization=optimization, regularization=regularization
+    )
 
 
 def choose_precision(

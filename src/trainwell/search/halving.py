@@ -42,6 +42,7 @@ def halve(
     *,
     stage: str,
     round: int,  # noqa: A002 - the word of the house
+    always: frozenset[int] = frozenset(),
 ) -> dict[int, RungCommit]:
     """Run trainings rung by rung; those that are not promoted are stopped.
 
@@ -51,6 +52,7 @@ def halve(
         rungs: where they are compared.
         stage: which step of the recipe asks.
         round: which round, from 1.
+        always: trials that go on whatever they reach, since others are measured by them.
     Returns:
         Trial number -> its last commit, in the order of the numbers.
     """
@@ -66,7 +68,8 @@ def halve(
         diverged = [number for number, commit in results.items() if commit.value == float("inf")]
         trials.end(diverged, "diverged")
         if index + 1 < len(rungs.shares):
-            going = promoted(results, rungs.keep[index])
+            finite = {number for number in always if results[number].value < float("inf")}
+            going = tuple(dict.fromkeys((*promoted(results, rungs.keep[index]), *sorted(finite))))
             trials.end([number for number in results if number not in going and number not in diverged], "stopped")
         else:
             trials.end([number for number in results if number not in diverged], "completed")

@@ -13,7 +13,8 @@ from trainwell.core.records.trial import TrialSpec
 from trainwell.core.seeds import derive_seed
 from trainwell.data.dataset import Dataset
 from trainwell.data.prepare import open_prepared
-from trainwell.models.build import build_model, lr_factors
+from trainwell.models.build import build_model
+from trainwell.models.table_defaults import learning_rate_factors
 from trainwell.search.augment import Augment
 from trainwell.training.objective import Objective
 from trainwell.training.optimizer import build_optimizer
@@ -87,7 +88,7 @@ def rebuild(spec: TrialSpec, *, factory: Factory | None = None) -> Rebuilt:
         model_sha256=spec.model_sha256,
     )
     model.to(spec.device)
-    factors = lr_factors(model)
+    factors = learning_rate_factors(model)
     augment = Augment(
         point.augmentation,
         point.regularization,

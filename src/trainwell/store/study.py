@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, Literal, TypeVar
 
 from trainwell.core.errors import StoreError
@@ -96,7 +97,7 @@ class Study:
         """Seconds the run had taken when the last decision was written."""
         return max((float(entry["elapsed"]) for entry in self._decisions.values()), default=0.0)
 
-    def once(self, name: str, kind: type[T], compute: Callable[[], T], *, text: str = "", why: str = "") -> T:
+    def once(self, name: str, kind: type[T] | GenericAlias, compute: Callable[[], T], *, text: str = "", why: str = "") -> T:
         """Do something once in the life of the run.
 
         Args:
@@ -112,7 +113,7 @@ class Study:
             self.write(name, compute(), text=text, why=why)
         return self.read(name, kind)
 
-    def read(self, name: str, kind: type[T]) -> T:
+    def read(self, name: str, kind: type[T] | GenericAlias) -> T:
         """What was done before.
 
         Raises:

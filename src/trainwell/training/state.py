@@ -82,10 +82,20 @@ def load_state(path: Path, *, model: nn.Module, optimizer: Optimizer, averaging:
     for key, value in (part("optimizer.") | about["optimizer"]).items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
+    _lay_out_like(optimizer, state)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     if averaging is not None:
         averaging.load(averaged, about["averaged"])
     return int(about["step"])
+
+
+def _lay_out_like(optimizer: Optimizer, state: dict[int, dict[str, Tensor | float]]) -> None:
+    """Give moments the memory layout of their parameters: fused optimizers pair the two as they are stored."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, entry in state.items():
+        for name, value in entry.items():
+            if isinstance(value, Tensor) and value.shape == parameters[index].shape:
+                entry[name] = torch.empty_like(parameters[index], dtype=value.dtype, device="cpu").copy_(value)
 
 
 def load_weights(path: Path, model: nn.Module, *, averaged: bool) -> None:

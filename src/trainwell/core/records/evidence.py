@@ -285,6 +285,6 @@ class Evidence:
     passed: bool
     verdict: str
     seconds: float
-    numbers: dict[str, float] = field(default_factory=dict)
+    numbers: dict[str, float | int] = field(default_factory=dict)
     detail: tuple[Detail, ...] = ()
     findings: tuple[Finding, ...] = ()

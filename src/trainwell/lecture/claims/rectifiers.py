@@ -38,7 +38,7 @@ def relu_converges_faster(
 
     def needed(activation: str, lr: float, seed: int) -> float:
         model = network(widths, activation, seed=seed)
-        return steps_to(target, model, digits(seed=seed), steps=steps, lr=lr, seed=seed)
+        return float(steps_to(target, model, digits(seed=seed), steps=steps, lr=lr, seed=seed))
 
     found: dict[str, list[float]] = {}
     chosen: dict[str, float] = {}

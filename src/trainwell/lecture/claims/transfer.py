@@ -4,14 +4,16 @@ Networks pretrained on photographs are another matter: they are measured where t
 """
 
 import contextlib
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
 from trainwell.core.records.layout import InputLayout
+from trainwell.core.records.trial import Score
 from trainwell.core.seeds import generator, seeded
-from trainwell.lecture.claims.experiment import fit, mean, measure
+from trainwell.lecture.claims.experiment import TUNING_SEEDS, best_lr, fit, mean, measure
 from trainwell.lecture.claims.result import ClaimResult, condition, judged
 from trainwell.lecture.datasets import Split, digit_images
 from trainwell.models.convnet import ConvNet
@@ -28,6 +30,7 @@ def transfer_by_data_size(
     steps: int = 120,
     pretraining_steps: int = 300,
     sizes: tuple[int, ...] = (2, 10, 100),
+    lrs: tuple[float, ...] = (1e-3, 1e-2, 1e-1),
     pretrain: bool = True,
 ) -> ClaimResult:
     """Freeze, fine-tune and start from scratch, with few and with many new samples.
@@ -37,27 +40,24 @@ def transfer_by_data_size(
         steps: of each training on the new task.
         pretraining_steps: on the old one.
         sizes: samples a class of the new task, rising.
+        lrs: rates to choose from, for each way at the middle size.
         pretrain: False as a control: the "pretrained" weights are the initial ones.
     """
-    images, labels = digit_images()
-    old = (labels < SOURCE_CLASSES).nonzero().flatten()
-    new = (labels >= SOURCE_CLASSES).nonzero().flatten()
-    accuracy: dict[tuple[str, int], list[float]] = {(arm, size): [] for arm in _ARMS for size in sizes}
-    for seed in range(seeds):
-        first = _network(images[old], seed=seed)
-        source = Split(inputs=images, targets=labels, train=old, test=old)
-        if pretrain:
-            fit(first, source, lr=3e-3, steps=pretraining_steps, seed=seed, optimizer="adamw")
-        weights = {name: tensor.clone() for name, tensor in first.state_dict().items()}
-        order = new[torch.randperm(len(new), generator=generator(seed, "new"))]
+    task = _Task(*digit_images(), steps=steps, most=max(sizes))
+    weights = {
+        seed: task.pretrained(pretraining_steps if pretrain else 0, seed=seed)
+        for seed in (*TUNING_SEEDS, *range(seeds))
+    }
+    accuracy: dict[tuple[str, int], list[float]] = {}
+    for arm in _ARMS:
+
+        def lost(lr: float, seed: int, arm: str = arm) -> float:
+            return task.carried_over(weights[seed], arm, size=sizes[len(sizes) // 2], lr=lr, seed=seed).loss
+
+        lr = best_lr(lost, lrs)
         for size in sizes:
-            train = _balanced(order, labels, size)
-            # The same samples to measure on, whatever the size.
-            held_out = order[~torch.isin(order, _balanced(order, labels, max(sizes)))]
-            split = Split(inputs=images, targets=labels - SOURCE_CLASSES, train=train, test=held_out)
-            for arm in _ARMS:
-                model = _network(images[train], seed=seed)
-                accuracy[arm, size].append(_carried_over(model, weights, split, arm, steps=steps, seed=seed))
+            found = [task.carried_over(weights[seed], arm, size=size, lr=lr, seed=seed) for seed in range(seeds)]
+            accuracy[arm, size] = [100.0 * score.metric for score in found]
     few, many = sizes[0], sizes[-1]
     ahead = {
         size: [
@@ -74,8 +74,8 @@ def transfer_by_data_size(
         statement="Little data: freeze the network, train a classifier on top; much data: fine-tune more layers; "
         "the more data, the less transfer gains.",
         measured=f"A small convolutional network learns digits 0 to 4, then 5 to 9 from {few} to {many} samples a "
-        f"class ({steps} steps of AdamW): frozen with a new output layer, fine-tuned whole, from scratch. (No network "
-        "pretrained on photographs.)",
+        f"class ({steps} steps of AdamW): frozen with a new output layer, fine-tuned whole, from scratch, each at "
+        f"the best of {len(lrs)} rates. (No network pretrained on photographs.)",
         conditions=[
             condition(f"freeze over scratch at {few} a class, points", frozen_over_scratch, above=0.0),
             condition(f"fine-tune over freeze at {many} a class, points", tuned_over_frozen, above=0.0),
@@ -90,38 +90,56 @@ def transfer_by_data_size(
     )
 
 
-def _network(images: Tensor, *, seed: int) -> ConvNet:
-    with seeded(seed, "network"):
-        entry = ImageInput(InputLayout(kind="image", height=8, width=8, channels=1))
-        entry.fit(images)
-        return ConvNet(
-            entry,
-            width=16,
-            depth=1,
-            outputs=SOURCE_CLASSES,
-            activation=nn.ReLU,
-            generator=generator(seed, "weights"),
-        )
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """Both tasks' images, and how networks are trained on them."""
 
+    images: Tensor
+    labels: Tensor
+    steps: int
+    most: int
 
-def _balanced(order: Int64[Tensor, " samples"], labels: Int64[Tensor, " all"], size: int) -> Int64[Tensor, " chosen"]:
-    classes = range(SOURCE_CLASSES, 2 * SOURCE_CLASSES)
-    return torch.cat([order[labels[order] == label][:size] for label in classes])
+    def network(self, images: Tensor, *, seed: int) -> ConvNet:
+        with seeded(seed, "network"):
+            entry = ImageInput(InputLayout(kind="image", height=8, width=8, channels=1))
+            entry.fit(images)
+            draw = generator(seed, "weights")
+            return ConvNet(entry, width=16, depth=1, outputs=SOURCE_CLASSES, activation=nn.ReLU, generator=draw)
 
+    def pretrained(self, steps: int, *, seed: int) -> dict[str, Tensor]:
+        """Weights after learning the old classes."""
+        old = (self.labels < SOURCE_CLASSES).nonzero().flatten()
+        model = self.network(self.images[old], seed=seed)
+        if steps > 0:
+            source = Split(inputs=self.images, targets=self.labels, train=old, test=old)
+            fit(model, source, lr=3e-3, steps=steps, seed=seed, optimizer="adamw")
+        return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
-def _carried_over(
-    model: ConvNet, weights: dict[str, Tensor], split: Split, arm: str, *, steps: int, seed: int
-) -> float:
-    """Test accuracy on the new task in %."""
-    if arm != "from_scratch":
-        fresh = model.state_dict()
-        model.load_state_dict({name: fresh[name] if _is_output(name) else tensor for name, tensor in weights.items()})
-    still = contextlib.nullcontext()
-    if arm == "freeze":
-        freeze(model, prefixes=[name for name, _ in model.named_parameters() if not _is_output(name)])
-    with frozen_batch_norm(model) if arm == "freeze" else still:
-        fit(model, split, lr=3e-3, steps=steps, seed=seed, batch_size=32, optimizer="adamw")
-    return 100.0 * measure(model, split).metric
+    def split(self, size: int, *, seed: int) -> Split:
+        """So many samples of each new class to train on; those to measure on are the same whatever the size."""
+        new = (self.labels >= SOURCE_CLASSES).nonzero().flatten()
+        order = new[torch.randperm(len(new), generator=generator(seed, "new"))]
+        test = order[~torch.isin(order, self.balanced(order, self.most))]
+        targets = self.labels - SOURCE_CLASSES
+        return Split(inputs=self.images, targets=targets, train=self.balanced(order, size), test=test)
+
+    def balanced(self, order: Int64[Tensor, " samples"], size: int) -> Int64[Tensor, " chosen"]:
+        classes = range(SOURCE_CLASSES, 2 * SOURCE_CLASSES)
+        return torch.cat([order[self.labels[order] == label][:size] for label in classes])
+
+    def carried_over(self, weights: dict[str, Tensor], arm: str, *, size: int, lr: float, seed: int) -> Score:
+        """Loss and accuracy on the new task."""
+        split = self.split(size, seed=seed)
+        model = self.network(self.images[split.train], seed=seed)
+        if arm != "from_scratch":
+            fresh = model.state_dict()
+            carried = {name: fresh[name] if _is_output(name) else tensor for name, tensor in weights.items()}
+            model.load_state_dict(carried)
+        if arm == "freeze":
+            freeze(model, prefixes=[name for name, _ in model.named_parameters() if not _is_output(name)])
+        with frozen_batch_norm(model) if arm == "freeze" else contextlib.nullcontext():
+            fit(model, split, lr=lr, steps=self.steps, seed=seed, batch_size=32, optimizer="adamw")
+        return measure(model, split)
 
 
 def _is_output(name: str) -> bool:

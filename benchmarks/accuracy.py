@@ -1,0 +1,127 @@
+"""fit against scikit-learn's MLP and HistGradientBoosting and pytabkit's RealMLP-TD, default settings, identical splits.
+
+Writes results/accuracy.jsonl, a line a split and contender, and results/accuracy-summary.json: on each table the mean
+paired difference from the peer that is best there, with the lower bound of its 90% interval (t, over the splits).
+"""
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import fmean, stdev
+
+import tables
+from results import FOLDER, Results, arguments
+
+PEERS = ("MLP", "HistGradientBoosting", "RealMLP-TD")
+BUDGETS = {"wine": 30.0, "breast_cancer": 30.0, "diabetes": 30.0, "churn": 60.0, "loans": 60.0, "storms": 60.0}
+DEPENDS = (
+    "src/trainwell/training",
+    "src/trainwell/models",
+    "src/trainwell/search",
+    "src/trainwell/recipe",
+    "src/trainwell/probes",
+    "src/trainwell/data",
+)
+
+
+def ours(name: str, repeat: int) -> dict[str, float]:
+    """fit on the training rows alone; the test rows are only predicted."""
+    from trainwell.verbs import fit
+
+    frame, test = tables.split(tables.load(name), name, repeat)
+    with tempfile.TemporaryDirectory() as runs:
+        began = time.perf_counter()
+        found = fit(frame, target=tables.TARGET, budget_seconds=BUDGETS[name], seed=repeat, runs=Path(runs))
+        seconds = time.perf_counter() - began
+        predictions = found.model.predict(test.drop(columns=tables.TARGET))
+    said = [each.values[0] if each.values else each.label for each in predictions]
+    return {"metric": tables.metric(name, test[tables.TARGET], said), "seconds": seconds}
+
+
+def digits(seed: int) -> dict[str, float]:
+    """fit on scikit-learn's digits; its own split and test part."""
+    from trainwell.verbs import fit
+
+    with tempfile.TemporaryDirectory() as runs:
+        began = time.perf_counter()
+        found = fit("digits", budget_seconds=60.0, seed=seed, runs=Path(runs))
+        return {"metric": found.result.test.value, "seconds": time.perf_counter() - began}
+
+
+def theirs(python: str, name: str, repeat: int, label: str) -> dict[str, float]:
+    """A peer in its own environment."""
+    script = Path(__file__).with_name("table_peers.py")
+    done = subprocess.run(
+        [python, str(script), name, str(repeat), label], capture_output=True, text=True, check=True, cwd=script.parent
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def summary(lines: list[dict[str, object]]) -> dict[str, object]:
+    """Paired differences from the best peer of each table."""
+    from scipy import stats
+
+    by: dict[tuple[str, str], dict[int, float]] = {}
+    for line in lines:
+        by.setdefault((str(line["table"]), str(line["who"])), {})[int(str(line["repeat"]))] = float(str(line["metric"]))
+    found: dict[str, object] = {}
+    for name in tables.NAMES:
+        means = {who: fmean(by[name, who].values()) for who in PEERS if (name, who) in by}
+        mine = by.get((name, "fit"), {})
+        if not means or not mine:
+            continue
+        best = max(means, key=lambda who: means[who])
+        repeats = sorted(mine.keys() & by[name, best].keys())
+        gaps = [mine[repeat] - by[name, best][repeat] for repeat in repeats]
+        error = stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.nan
+        bound = fmean(gaps) - float(stats.t.ppf(0.95, max(len(gaps) - 1, 1))) * error
+        found[name] = {
+            "fit": fmean(mine.values()),
+            "peers": means,
+            "best_peer": best,
+            "difference": fmean(gaps),
+            "lower_90": bound,
+            "n": len(gaps),
+        }
+    own = [float(str(line["metric"])) for line in lines if line["table"] == "digits"]
+    if own:
+        found["digits"] = {"mean": fmean(own), "values": own, "n": len(own)}
+    return found
+
+
+def main() -> None:
+    options = arguments(__doc__ or "")
+    options.add_argument("--peers", default=sys.executable, help="a Python with requirements.txt installed")
+    options.add_argument("--repeats", type=int, default=10)
+    options.add_argument("--tables", nargs="*", default=list(tables.NAMES))
+    options.add_argument("--first", type=int, default=0, help="first repeat")
+    options.add_argument("--seeds", type=int, default=5, help="of digits")
+    chosen = options.parse_args()
+    results = Results("accuracy", depends=DEPENDS)
+    peers = Results("accuracy-peers", depends=("benchmarks/tables.py", "benchmarks/table_peers.py"))
+    for repeat in range(chosen.first, chosen.first + chosen.repeats):
+        for name in chosen.tables:
+            for who in PEERS:
+                case = f"{name} {repeat} {who}"
+                if not peers.has(case):
+                    figures = theirs(chosen.peers, name, repeat, who)
+                    peers.add(case, table=name, repeat=repeat, who=who, **figures)
+            case = f"{name} {repeat} fit"
+            if not results.has(case):
+                results.add(case, table=name, repeat=repeat, who="fit", **ours(name, repeat))
+    for seed in range(chosen.seeds):
+        case = f"digits {seed} fit"
+        if not results.has(case):
+            results.add(case, table="digits", repeat=seed, who="fit", **digits(seed))
+    found = summary([*results.lines(), *peers.lines()])
+    (FOLDER / "accuracy-summary.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
