@@ -127,9 +127,7 @@ def small_loop(options: argparse.Namespace) -> dict[str, float]:
     images, labels = pictures(options.images, 3)
     entry = ImageInput(InputLayout(kind="image", height=28, width=28, channels=3), whitening=False)
     entry.fit(images)
-    point = Hyperparameters(
-        architecture=Architecture(name="small"), optimization=Optimization(batch_size=SMALL_BATCH)
-    )
+    point = Hyperparameters(architecture=Architecture(name="small"), optimization=Optimization(batch_size=SMALL_BATCH))
     network = Wrapped(entry, small_network())
     return _looped(options, network, images, labels, point, precision="float32", warm_up_epochs=1) | _decoding(images)
 
@@ -351,9 +349,7 @@ def lightning(options: argparse.Namespace) -> dict[str, float]:
 
     network = Network()
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = Trainer(
-        max_epochs=1 + options.epochs, accelerator="cpu", enable_model_summary=False, **quiet
-    )
+    trainer = Trainer(max_epochs=1 + options.epochs, accelerator="cpu", enable_model_summary=False, **quiet)
     trainer.fit(network, DataLoader(Transformed(), batch_size=SMALL_BATCH, shuffle=True))
     epochs = list(zip(network.times[2::2], network.times[3::2]))
     seconds = sum(end[0] - start[0] for start, end in epochs)
@@ -393,9 +389,7 @@ def figures(first: str, rounds: list[dict[str, dict[str, float]]]) -> dict[str, 
             "cpu_seconds": statistics.median(each[name]["cpu_seconds"] for each in rounds),
         }
         if name != first:
-            ratios = [
-                each[first]["samples_per_second"] / each[name]["samples_per_second"] for each in rounds
-            ]
+            ratios = [each[first]["samples_per_second"] / each[name]["samples_per_second"] for each in rounds]
             found[f"ratio_to_{name}"] = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
     return found
 
@@ -433,7 +427,9 @@ def main() -> None:
     options.add_argument("--images", type=int, default=10_000)
     options.add_argument("--epochs", type=int, default=3)
     options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    options.add_argument("--precision", choices=("bfloat16", "float32"), default="bfloat16" if native_bf16() else "float32")
+    options.add_argument(
+        "--precision", choices=("bfloat16", "float32"), default="bfloat16" if native_bf16() else "float32"
+    )
     options.add_argument("--peers", help="Python with the packages of requirements.txt")
     options.add_argument("--contender", choices=sorted(CONTENDERS), help=argparse.SUPPRESS)
     chosen = options.parse_args()

@@ -1,6 +1,6 @@
-"""fit on all of Fashion-MNIST in ten minutes: `apt-get install dataset-fashion-mnist`, 60,000 pictures, its own test set.
+"""fit on all of Fashion-MNIST in ten minutes: 60,000 pictures, its own test set (`apt-get install dataset-fashion-mnist`).
 
-Writes results/fashion.jsonl: accuracy on the 10,000 test pictures with its interval, seconds, and the network that was kept.
+Writes results/fashion.jsonl: accuracy on the 10,000 test pictures with its interval, seconds, and what was kept.
 """
 
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from results import Results, arguments
 
-DATA = Path("/usr/share/dataset/fashion-mnist")
+DATA = Path("/usr/share/datasets/fashion-mnist")
 DEPENDS = (
     "src/trainwell/training",
     "src/trainwell/models",

@@ -1,4 +1,4 @@
-"""One peer on one split, default settings: `python table_peers.py NAME REPEAT PEER` prints its metric and seconds as JSON.
+"""One peer on one split: `python table_peers.py NAME REPEAT PEER` prints its metric and seconds as JSON.
 
 Runs in an environment of its own (requirements.txt beside this file).
 """
@@ -14,7 +14,7 @@ import tables
 
 
 def prepared(frame: Any, test: Any, *, one_hot: bool) -> tuple[Any, Any]:
-    """What scikit-learn's users do with mixed types and gaps: impute, scale, one-hot; trees take codes and gaps as they are."""
+    """Impute, scale, one-hot, as scikit-learn's users do; trees take codes and gaps as they are."""
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -36,12 +36,20 @@ def prepared(frame: Any, test: Any, *, one_hot: bool) -> tuple[Any, Any]:
 
 def peer(name: str, label: str, frame: Any, test: Any) -> Any:
     """Predictions for the test part."""
+    from sklearn.compose import TransformedTargetRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.preprocessing import StandardScaler
 
     regression = tables.TASKS[name] == "regression"
     target = frame[tables.TARGET]
     if label == "RealMLP-TD":
+        import torch
+
+        # torchvision's wheel expects these two of a torch that was built with it.
+        declared = torch.library.Library("torchvision", "DEF")
+        declared.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        declared.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
         columns = [column for column in frame.columns if column != tables.TARGET]
@@ -56,7 +64,12 @@ def peer(name: str, label: str, frame: Any, test: Any) -> Any:
     scaled = label == "MLP"
     train, held = prepared(frame, test, one_hot=scaled)
     if scaled:
-        model = MLPRegressor(random_state=0) if regression else MLPClassifier(random_state=0)
+        # Its default of 200 iterations does not converge, and it wants targets of unit scale.
+        model = MLPClassifier(random_state=0, max_iter=1000)
+        if regression:
+            model = TransformedTargetRegressor(
+                MLPRegressor(random_state=0, max_iter=1000), transformer=StandardScaler()
+            )
     else:
         kind = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
         model = kind(random_state=0)

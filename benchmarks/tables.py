@@ -13,9 +13,18 @@ TASKS = {name: "regression" if name in ("diabetes", "loans") else "classificatio
 TARGET = "target"
 
 # What is only known once the loan has its rate, and free text.
-LOANS_AFTERWARDS = (
-    "grade sub_grade installment balance paid_total paid_principal paid_interest paid_late_fees loan_status emp_title"
-).split()
+LOANS_AFTERWARDS = [
+    "grade",
+    "sub_grade",
+    "installment",
+    "balance",
+    "paid_total",
+    "paid_principal",
+    "paid_interest",
+    "paid_late_fees",
+    "loan_status",
+    "emp_title",
+]
 
 
 def load(name: str) -> Any:

@@ -180,3 +180,62 @@ def processor_seconds(process: int) -> float:
     except OSError:
         return float("inf")
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def refused(case: Case, runs: Path, *, most_bytes: int | None = None) -> str:
+    """Run where the system refuses to write: the one sentence."""
+    limit = None if most_bytes is None else f"ulimit -f {most_bytes // 1024}; "
+    command = [str(PROGRAM), *case.arguments(runs)]
+    if limit is not None:
+        command = ["bash", "-c", limit + 'exec "$@"', "bash", *command]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert done.stdout == ""
+    assert done.stderr.startswith("trainwell: ")
+    assert done.stderr.count("\n") == 1
+    assert not (runs / NAME).exists() or (runs / NAME / "settings.json").is_file()
+    return done.stderr
+
+
+@pytest.mark.parametrize("most_bytes", [4096, 131_072, 262_144, 524_288])
+def test_no_room_is_one_sentence_and_with_room_again_it_goes_on(
+    cases: dict[str, Case], undisturbed: Callable[[str], dict[str, Any]], tmp_path: Path, most_bytes: int
+) -> None:
+    sentence = refused(cases["table"], tmp_path, most_bytes=most_bytes)
+    assert any(words in sentence for words in ("larger than allowed", "File too large", "disk I/O error", "is full"))
+    assert differing(finish(cases["table"], tmp_path), undisturbed("table")) == []
+
+
+@pytest.mark.parametrize("place", ["evidence/05-refined-grid", "evidence/08-test", "model", "report.html/x"])
+def test_a_place_that_cannot_be_written_is_one_sentence_and_mended_it_goes_on(
+    cases: dict[str, Case], undisturbed: Callable[[str], dict[str, Any]], tmp_path: Path, place: str
+) -> None:
+    where, match, at, when = SMALL_SAMPLE[-1]
+    command = [sys.executable, str(WRAPPER), where, match, str(at), when, *cases["table"].arguments(tmp_path)]
+    subprocess.run(command, env=environment(), capture_output=True, timeout=600)
+    blocking = tmp_path / NAME / place
+    blocking.parent.mkdir(exist_ok=True)
+    blocking.write_text("in the way")
+    assert "trainwell: " in refused(cases["table"], tmp_path)
+    assert blocking.read_text() == "in the way"
+    blocking.unlink()
+    if place.startswith("report.html"):
+        blocking.parent.rmdir()
+    assert differing(finish(cases["table"], tmp_path), undisturbed("table")) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_one_sentence_and_mended_it_goes_on(
+    cases: dict[str, Case], undisturbed: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    where, match, at, when = SMALL_SAMPLE[-1]
+    command = [sys.executable, str(WRAPPER), where, match, str(at), when, *cases["table"].arguments(tmp_path)]
+    subprocess.run(command, env=environment(), capture_output=True, timeout=600)
+    run = tmp_path / NAME
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    run.chmod(0o555)
+    sentence = refused(cases["table"], tmp_path)
+    assert "permission is denied" in sentence or "readonly database" in sentence
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    run.chmod(0o755)
+    assert differing(finish(cases["table"], tmp_path), undisturbed("table")) == []

@@ -110,7 +110,8 @@ def test_write_figures_leaves_svg_and_png(tmp_path: Path) -> None:
         assert root.tag.endswith("svg")
         assert "prefers-color-scheme:dark" in text
         assert "currentColor" in text
-        assert Image.open(each.png).width == 880
+        with Image.open(each.png) as png:
+            assert png.width == 880
     assert (tmp_path / "new" / "augmentations.svg").read_text().count("<image ") == 15
 
 

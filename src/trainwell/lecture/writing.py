@@ -20,7 +20,7 @@ from trainwell.pictures.drawing import drawing
 from trainwell.pictures.svg import to_svg
 
 _STYLE = (
-    "<style>:root{color:#1b1b1b;--paper:#ffffff;font-family:DejaVu Sans,Verdana,sans-serif}"
+    "<style>:root{color:#1b1b1b;--paper:#ffffff;background:var(--paper);font-family:DejaVu Sans,Verdana,sans-serif}"
     "@media(prefers-color-scheme:dark){:root{color:#e6e6e6;--paper:#14161a}}</style>"
 )
 
