@@ -2,7 +2,7 @@
 the rules' pages from their docstrings.
 
 In a page, `{{ figure: NAME }}` is a picture of `trainwell.lecture`, `{{ claims: CHAPTER }}` the measured claims of a
-chapter out of benchmarks/results/claims.jsonl.
+chapter out of benchmarks/results/claims.jsonl, `{{ claims: all }}` their verdicts in one table.
 """
 
 import functools
@@ -39,6 +39,9 @@ FAMILIES = {
 _MARKER = re.compile(r"^\{\{ (figure|claims): ([\w ]+) \}\}$", re.MULTILINE)
 _PLACE = re.compile(r'<div data-figure="(\w+)"></div>')
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)]*)?\)")
+
+
+_NOT_MEASURED = "*Not measured yet: run `python benchmarks/claims.py`.*"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -119,11 +122,26 @@ def measured() -> tuple[dict[str, Any], ...]:
 
 
 def claims_of(chapter: str) -> str:
-    """The measured claims of a chapter in Markdown."""
+    """The measured claims of a chapter in Markdown; of "all", their verdicts."""
+    if chapter == "all":
+        return claims_summary()
     found = [claim for claim in measured() if claim["chapter"] == chapter]
     if not found:
-        return "*Not measured yet: run `python benchmarks/claims.py`.*"
+        return _NOT_MEASURED
     return "\n\n".join(claim_block(claim) for claim in found)
+
+
+def claims_summary() -> str:
+    """All claims in one table, with their verdicts."""
+    if not measured():
+        return _NOT_MEASURED
+    lines = ["| chapter | the notes say | verdict | n |", "|---|---|---|---|"]
+    for claim in measured():
+        chapter = claim["chapter"]
+        lines.append(
+            f"| [{chapter}](chapters/{chapter}.md) | {_cell(claim['statement'])} | {claim['verdict']} | {claim['n']} |"
+        )
+    return "\n".join(lines)
 
 
 def claim_block(claim: dict[str, Any]) -> str:

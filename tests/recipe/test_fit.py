@@ -275,16 +275,17 @@ def test_bad_settings_are_refused_and_nothing_is_made(
     assert not {"settings.json", "study.sqlite", "x"} & made
 
 
+@pytest.mark.parametrize(("fitted", "passes"), [(0.01, True), (1.5, False)])
 def test_one_threshold_of_a_rule_changes_what_the_recipe_says(
-    tmp_path: Path, small_table: Any, table: FitResult, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small_table: Any, monkeypatch: pytest.MonkeyPatch, fitted: float, passes: bool
 ) -> None:
-    assert next(each for each in evidence_of(table) if each.step == 2).passed
-    monkeypatch.setattr(cannot_overfit_small_sample, "FITTED", 1.5)
-    found = fit(small_table, budget_steps=60, runs=tmp_path)
-    second = next(each for each in evidence_of(found) if each.step == 2)
-    assert not second.passed
-    assert [finding.code for finding in second.findings] == ["OPT010"]
-    assert second.verdict == second.findings[0].message
+    monkeypatch.setattr(cannot_overfit_small_sample, "FITTED", fitted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(small_table, budget_steps=60, runs=tmp_path, name="a", progress=Watching(3))
+    second = next(each for each in read_run(RunFolder(tmp_path / "a")).evidence if each.step == 2)
+    assert second.passed is passes
+    assert [finding.code for finding in second.findings] == ([] if passes else ["OPT010"])
+    assert passes or second.verdict == second.findings[0].message
 
 
 class Watching:
@@ -320,3 +321,25 @@ def test_interrupted_at_any_step_and_resumed_is_the_undisturbed_run(
     ]
     assert again.result.test == table.result.test
     moved.rename(tmp_path)
+
+
+def test_a_kept_training_that_diverges_is_trained_again_at_a_lower_rate(
+    tmp_path: Path, small_table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainwell.recipe import fit as module
+    from trainwell.recipe import keep as room
+
+    given = room.keep
+
+    def too_fast(context: Any, *, whole: bool) -> Any:
+        context.point = replace(context.point, optimization=replace(context.point.optimization, lr=1e30))
+        return given(context, whole=whole)
+
+    monkeypatch.setattr(module, "keep", too_fast)
+    with pytest.raises(ModelError, match="must stay finite to be kept, but 4 diverged"):
+        fit(small_table, budget_steps=40, runs=tmp_path)
+    monkeypatch.setattr(room, "CALMER", 1e-33)
+    found = fit(small_table, budget_steps=40, runs=tmp_path)
+    assert found.result.best.optimization.lr == pytest.approx(1e-3)
+    assert any("train to the end again, at rate 0.001" in each.text for each in found.record.decisions)
+    assert [trial.state for trial in found.record.trials if trial.stage == "kept"] == ["diverged", "completed"]

@@ -53,6 +53,17 @@ class MissingExtraError(TrainwellError, ImportError):
         super().__init__(f"{purpose} needs: pip install 'trainwell[{extra}]'")
 
 
+def one_line(error: BaseException) -> str:
+    """What an exception says, on one line and at most 300 characters, for use within a sentence.
+
+    Example:
+        >>> one_line(ValueError("first\\n   second"))
+        'first second'
+    """
+    said = " ".join(str(error).split())
+    return said if len(said) <= 300 else f"{said[:299]}…"
+
+
 def suggestion(given: str, known: Iterable[str]) -> str:
     """A sentence that names what exists, nearest first.
 

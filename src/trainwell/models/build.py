@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trainwell.activations import ACTIVATIONS
 from trainwell.activations.table import activation
-from trainwell.core.errors import ModelError, SettingError, suggestion
+from trainwell.core.errors import ModelError, SettingError, one_line, suggestion
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.layout import InputLayout, OutputLayout
 from trainwell.core.seeds import generator, seeded
@@ -131,7 +131,7 @@ def _check_output(model: nn.Module, input: InputLayout, output: OutputLayout) ->
             found = model.eval()(torch.zeros(2, *input.shape, dtype=dtype))
     except Exception as error:  # the user's code may raise anything
         raise ModelError(
-            f"The model must take batches of this data, but raised {type(error).__name__} on one: {error}."
+            f"The model must take batches of this data, but raised {type(error).__name__} on one: {one_line(error)}."
         ) from error
     finally:
         model.train()

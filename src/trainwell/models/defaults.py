@@ -21,6 +21,7 @@ def defaults_for(
     budget_seconds: float,
     budget_steps: int,
     name: str,
+    steps_per_second: float | None = None,
 ) -> "Start":
     """Sensible starting points.
 
@@ -31,12 +32,15 @@ def defaults_for(
         budget_seconds: of the whole run; 0 where the budget is in steps.
         budget_steps: of the whole run; 0 where the budget is in seconds.
         name: auto, or a model's name.
+        steps_per_second: measured with the first point of what is returned without it; None: estimated.
     """
     if input.kind == "table":
         found = table_candidates(input, output, samples=samples, budget_seconds=budget_seconds)
         return Start(points=tuple(each.hyperparameters for each in found), epochs=float(found[0].epochs))
     seconds = KEPT_SHARE * (budget_seconds or budget_steps * SECONDS_PER_STEP)
-    point = image_defaults(input, samples=samples, classes=output.size, budget_seconds=seconds)
+    point = image_defaults(
+        input, samples=samples, classes=output.size, budget_seconds=seconds, steps_per_second=steps_per_second
+    )
     if name not in ("auto", point.architecture.name):
         point = replace(point, architecture=replace(point.architecture, name=name))
     epochs = float(min(max(2 * SAMPLES_SEEN / samples, 2 * FEWEST_EPOCHS), MOST_EPOCHS))

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from trainwell.core.errors import ModelError, suggestion
+from trainwell.core.errors import ModelError, one_line, suggestion
 from trainwell.core.files import reason
 from trainwell.core.records.layout import InputLayout, OutputLayout
 
@@ -89,7 +89,7 @@ def build_from_file(
     try:
         network = made(**given)
     except Exception as error:  # the user's code may raise anything
-        raise ModelError(f"{function} in {path} raised {type(error).__name__}: {error}.") from error
+        raise ModelError(f"{function} in {path} raised {type(error).__name__}: {one_line(error)}.") from error
     if not isinstance(network, nn.Module):
         raise ModelError(f"{function} in {path} must return a torch.nn.Module, but returned {type(network).__name__}.")
     return network
@@ -114,7 +114,9 @@ def _function(path: Path, function: str) -> Callable[..., Any]:
     except SyntaxError as error:
         raise ModelError(f"The model file {path} does not compile: line {error.lineno}: {error.msg}.") from error
     except Exception as error:  # the user's code may raise anything
-        raise ModelError(f"The model file {path} raised {type(error).__name__} when it was run: {error}.") from error
+        raise ModelError(
+            f"The model file {path} raised {type(error).__name__} when it was run: {one_line(error)}."
+        ) from error
     made = getattr(module, function, None)
     if not callable(made):
         known = [name for name, value in vars(module).items() if inspect.isfunction(value) or inspect.isclass(value)]

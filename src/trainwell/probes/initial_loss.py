@@ -10,6 +10,9 @@ from trainwell.training.observe import observe_layers
 from trainwell.training.setup import Setup
 
 SAMPLES = 1024
+"""Samples whose loss is measured: it is then known to a thirtieth of its spread."""
+NUMBERS = 500_000
+"""Numbers a sample has, times samples, at most: every layer's output on them is kept."""
 
 
 def initial_loss(setup: Setup) -> InitialLoss:
@@ -26,7 +29,9 @@ def initial_loss(setup: Setup) -> InitialLoss:
     Source: notes, Choosing Hyperparameters, step 1; Karpathy 2019, "verify loss @ init".
     """
     loss = setup.loss.plain
-    inputs, targets = setup.batches(samples=SAMPLES, plain=True).whole()
+    size = max(setup.inputs[0].numel(), 1)
+    samples = max(min(SAMPLES, NUMBERS // size), min(setup.batch_size, SAMPLES))
+    inputs, targets = setup.batches(samples=samples, plain=True).whole()
     seen = observe_layers(setup.model, (inputs, targets), loss, seed=setup.seed)
     zero = loss(torch.zeros(len(targets), setup.output.size, device=targets.device), targets).item()
     return InitialLoss(

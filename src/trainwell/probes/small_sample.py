@@ -14,7 +14,7 @@ from trainwell.training.setup import Setup
 
 BATCHES = 5
 """Batches of the sample: the notes say 5 to 10."""
-EVALUATIONS = 40
+EVALUATIONS = 15
 """How often the score is read on the way."""
 
 

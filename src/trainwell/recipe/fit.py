@@ -45,7 +45,7 @@ from trainwell.recipe.look import look
 from trainwell.recipe.look_at_curves import decide_next, look_at_curves
 from trainwell.recipe.outcome import finished_model, measure_outcome
 from trainwell.recipe.overfit_small_sample import overfit_small_sample
-from trainwell.recipe.plan import KEPT, REFINED, end_reserve
+from trainwell.recipe.plan import KEPT, REFINED, end_reserve, step_cost
 from trainwell.recipe.predict import Predictor
 from trainwell.recipe.refined_grid import refined_grid
 from trainwell.recipe.starting_point import choose_precision, starting_point
@@ -295,6 +295,17 @@ def _run(
         model_sha256=sha256,
     )
     look(context)
+    if clock.reads_time and settings.model == "auto" and dataset.record.input.kind == "image":
+        # Which network can be trained in the time, this machine says.
+        start = starting_point(
+            dataset.record,
+            model=settings.model,
+            budget=settings.budget,
+            factory=factory,
+            sha256=sha256,
+            steps_per_second=1.0 / step_cost(context, context.point),
+        )
+        context.point, context.known = start.points[0], start.points
     check_initial_loss(context)
     overfit_small_sample(context)
     find_lr(context)

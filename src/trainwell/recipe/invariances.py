@@ -32,9 +32,10 @@ def look_for_invariances(context: Context, trained: Trained) -> tuple[Invariance
     """Judge the best coarse network on changed validation pictures.
 
     Returns:
-        One Invariance an augmentation; empty for tables, or where nothing was trained.
+        One Invariance an augmentation; empty for tables, or where nothing was trained or can be judged.
     """
-    if context.dataset.record.input.kind != "image" or not trained.finished:
+    record = context.dataset.record
+    if record.input.kind != "image" or not trained.finished or not record.sizes["validation"]:
         return ()
     return context.study.once("invariances", tuple[Invariance, ...], lambda: _judge(context, trained))
 

@@ -1,7 +1,8 @@
 """The training that is kept: the best point, for as long as the budget allows, to the end of its decay tail."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from trainwell.core.errors import ModelError
 from trainwell.core.records.record import record
 from trainwell.core.records.trial import TrialSpec
 from trainwell.recipe.context import Context
@@ -9,6 +10,8 @@ from trainwell.recipe.grids import tail_start
 from trainwell.recipe.plan import LEAST_STEPS, end_reserve, kept_steps, step_cost
 from trainwell.store.study import RungCommit
 
+ATTEMPTS = 4
+CALMER = 0.3
 RUNGS = 12
 """Checkpoints of the kept training: what a crash can cost is one part in so many."""
 
@@ -35,7 +38,7 @@ class Kept:
 
 
 def keep(context: Context, *, whole: bool) -> Kept:
-    """Train the best point to its end.
+    """Train the best point to its end; at a lower rate where that diverges, as a longer training may.
 
     Between two rungs the clock is read. Where the machine is slower than it was measured, the decay tail is begun
     earlier; that is written to the store before it is obeyed.
@@ -43,7 +46,28 @@ def keep(context: Context, *, whole: bool) -> Kept:
     Args:
         context: of the run.
         whole: train on validation too, which then says nothing any more.
+    Raises:
+        ModelError: it diverges at every rate.
     """
+    for _ in range(ATTEMPTS):
+        kept = _train(context, whole=whole)
+        if kept.commit.checkpoint:
+            return kept
+        lr = context.study.once(
+            f"kept/{kept.spec.number}/calmer",
+            float,
+            lambda: context.point.optimization.lr * CALMER,
+            text="train to the end again, at rate {value}",
+            why="the training that was to be kept diverged",
+        )
+        context.point = replace(context.point, optimization=replace(context.point.optimization, lr=lr))
+    raise ModelError(
+        f"A training must stay finite to be kept, but {ATTEMPTS} diverged, at ever lower rates. "
+        "Look at the data for outliers, or try another --model."
+    )
+
+
+def _train(context: Context, *, whole: bool) -> Kept:
     point = context.point
     total = kept_steps(context, point, whole=whole)
     spec = context.spec(point, total_steps=total, decay_from=tail_start(point, total), whole=whole)
@@ -65,6 +89,7 @@ def keep(context: Context, *, whole: bool) -> Kept:
             decay_from=length.decay_from,
         )
         if not commit.checkpoint:
+            context.clock.steps += commit.until_step
             context.trials.end([spec.number], "diverged")
             return Kept(spec=spec, commit=commit)
         done = commit.until_step

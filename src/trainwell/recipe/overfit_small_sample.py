@@ -22,9 +22,11 @@ def overfit_small_sample(context: Context) -> Evidence:
         task = context.dataset.record.task
         bare = replace(context.point, regularization=Regularization(), augmentation=Augmentation())
         setup = context.rebuild(bare).setup
-        steps = small_sample_steps(context)
+        steps, tries = small_sample_steps(context)
         guess = bare.optimization.lr
-        section = small_sample(setup, lrs=[guess * factor for factor in RATES], max_steps=steps, enough=ENOUGH[task])
+        section = small_sample(
+            setup, lrs=[guess * factor for factor in RATES[:tries]], max_steps=steps, enough=ENOUGH[task]
+        )
         findings = context.find(small_sample=section)
         wrong = serious(findings)
         reached = section.metric.y[-1] if section.metric.y else float("nan")

@@ -61,15 +61,17 @@ class GridPlan:
         return Rungs(shares=(1 / 3, 1.0), keep=(max(-(-self.points // 3), 2),))
 
 
-def small_sample_steps(context: Context) -> int:
-    """Optimizer steps that step 2 may take for each rate: 1,000 at most, a share of the budget where that is less."""
-    return int(min(1000, max(PROBES * context.clock.total / step_cost(context, context.point) / 2, 3 * LEAST_STEPS)))
+def small_sample_steps(context: Context) -> tuple[int, int]:
+    """Optimizer steps that step 2 may take for each rate, 1,000 at most, and how many rates it may try."""
+    affordable = PROBES * context.clock.total / step_cost(context, context.point)
+    steps = int(min(1000, max(affordable / 2, 2 * LEAST_STEPS)))
+    return steps, max(int(affordable // steps), 1)
 
 
 def sweep_steps(context: Context) -> tuple[int, int]:
     """Optimizer steps of step 3's sweep, and of each of its short runs: 300 and 100 where the budget allows."""
     share = PROBES * context.clock.total / step_cost(context, context.point)
-    short = int(min(100, max(share / 6, LEAST_STEPS)))
+    short = int(min(100, max(share / 6, LEAST_STEPS / 2)))
     return 3 * short, short
 
 

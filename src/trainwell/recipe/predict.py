@@ -12,6 +12,7 @@ from trainwell.core.errors import DataError, ModelError
 from trainwell.core.jsonio import from_json, to_json
 from trainwell.core.records.data import LeftOut
 from trainwell.core.records.record import record
+from trainwell.data.arrays import as_array, frame_of_rows, is_frame
 from trainwell.data.encoders import ImageEncoder, TableEncoder
 from trainwell.models.build import Factory, build_model
 from trainwell.models.folder import ModelRecord, load_weights_into, read_model_record
@@ -93,7 +94,7 @@ class Predictor:
         if isinstance(self.encoder, ImageEncoder):
             inputs = self.encoder.encode_arrays(source)
             return Predictions(self._named(inputs, tuple(f"row {i + 1}" for i in range(len(inputs)))), ())
-        encoded = self.encoder.encode_table(source)
+        encoded = self.encoder.encode_table(source if is_frame(source) else frame_of_rows(as_array(source)))
         return Predictions(self._named(encoded.inputs, encoded.names), encoded.left_out)
 
     def _named(self, inputs: Tensor, names: Sequence[str]) -> tuple[Prediction, ...]:

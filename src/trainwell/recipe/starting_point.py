@@ -31,6 +31,7 @@ def starting_point(
     budget: Budget,
     factory: Callable[[], nn.Module] | None,
     sha256: str,
+    steps_per_second: float | None = None,
 ) -> Start:
     """Hyperparameters to begin with.
 
@@ -40,6 +41,7 @@ def starting_point(
         budget: decides how large a network can be trained.
         factory: makes a network that exists only in Python; tried out here.
         sha256: of the user's model file.
+        steps_per_second: measured with the first point of what is returned without it; None: estimated.
     Raises:
         SettingError: a network that is not for such data.
         ModelError: the user's network cannot be built or returns another shape.
@@ -51,9 +53,13 @@ def starting_point(
         budget_seconds=budget.seconds,
         budget_steps=budget.steps,
         name=model,
+        steps_per_second=steps_per_second,
     )
     if factory is not None or ":" in model:
         start = Start(points=(_foreign(start.points[0], model),), epochs=start.epochs)
+    elif model != "auto":
+        named = (replace(point, architecture=replace(point.architecture, name=model)) for point in start.points)
+        start = replace(start, points=tuple(named))
     # What cannot be built is refused before anything is written.
     for point in start.points:
         build_model(point, input=record.input, output=record.output, factory=factory, model_sha256=sha256)

@@ -13,11 +13,17 @@ from trainwell.core.records.evidence import Yardstick
 from trainwell.core.records.layout import InputLayout
 from trainwell.data.dataset import Dataset
 from trainwell.training.objective import score, standardize
+from trainwell.training.observe import EVALUATION_BATCH
 
 CELLS = 4_000_000
 """Samples x features x classes that a yardstick is fitted on: a few seconds on one core."""
 LEAST = 200
 """Samples that a yardstick is fitted on at least."""
+WORK = 1_000
+"""Features x classes for which HistGradientBoosting has its default of 100 rounds: two seconds on two cores.
+Pictures are made smaller to fit; wider tables get fewer rounds."""
+ROUNDS = 100
+LEAST_ROUNDS = 5
 
 
 def measure_yardsticks(dataset: Dataset, *, seed: int, read_clock: bool) -> tuple[Yardstick, ...]:
@@ -31,19 +37,21 @@ def measure_yardsticks(dataset: Dataset, *, seed: int, read_clock: bool) -> tupl
         dataset: prepared.
         seed: of the sample and of HistGradientBoosting.
         read_clock: whether seconds are measured.
+    Pictures are averaged over squares until features x classes are at most `WORK`.
+
     Returns:
         Best constant, linear model, HistGradientBoosting. Their figures on the test part decide nothing.
     """
     record = dataset.record
     found = [_best_constant(dataset)]
     train = dataset.parts["train"]
-    features = max(int(np.prod(record.input.shape)), 1)
+    features = max(int(np.prod(shrunk(dataset, train[:1]).shape[1:])), 1)
     most = max(CELLS // (features * (record.output.size if record.task == "classification" else 1)), LEAST)
     sampled = len(train) > most
     if sampled:
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
         train = train[order[:most].sort().values]
-    for name, model in _models(dataset, seed):
+    for name, model in _models(dataset, seed, features):
         began = perf_counter() if read_clock else 0.0
         made = _scored(model, dataset, train)
         seconds = perf_counter() - began if read_clock else 0.0
@@ -52,7 +60,23 @@ def measure_yardsticks(dataset: Dataset, *, seed: int, read_clock: bool) -> tupl
     return tuple(found)
 
 
-def _models(dataset: Dataset, seed: int) -> list[tuple[str, Any]]:
+def shrunk(dataset: Dataset, index: Tensor) -> Tensor:
+    """Samples as rows of numbers; pictures averaged over squares until there are few enough."""
+    record = dataset.record
+    if record.input.kind == "table":
+        return dataset.inputs[index]
+    classes = record.output.size if record.task == "classification" else 1
+    side = max(int((WORK / (classes * record.input.channels)) ** 0.5), 4)
+    parts = []
+    for chosen in torch.split(index, EVALUATION_BATCH):
+        pictures = dataset.inputs[chosen].permute(0, 3, 1, 2).float()
+        if max(pictures.shape[2:]) > side:
+            pictures = torch.nn.functional.adaptive_avg_pool2d(pictures, side)
+        parts.append(pictures.flatten(1))
+    return torch.cat(parts)
+
+
+def _models(dataset: Dataset, seed: int, features: int) -> list[tuple[str, Any]]:
     # Imported here: scikit-learn takes a second, and predicting needs none of it.
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -61,19 +85,26 @@ def _models(dataset: Dataset, seed: int) -> list[tuple[str, Any]]:
     from sklearn.preprocessing import StandardScaler
 
     record = dataset.record
+    classes = record.output.size if record.task == "classification" else 1
+    rounds = min(max(ROUNDS * WORK // (features * classes), LEAST_ROUNDS), ROUNDS)
+    fewer = f" of {rounds} rounds" if rounds < ROUNDS else ""
     categorical = [record.input.numbers + i for i, size in enumerate(record.input.cardinalities) if size <= 255]
     if record.task == "classification":
         return [
             ("logistic regression", make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))),
             (
-                "HistGradientBoosting",
-                HistGradientBoostingClassifier(random_state=seed, categorical_features=categorical or None),
+                "HistGradientBoosting" + fewer,
+                HistGradientBoostingClassifier(
+                    max_iter=rounds, random_state=seed, categorical_features=categorical or None
+                ),
             ),
         ]
-    boosting: Any = HistGradientBoostingRegressor(random_state=seed, categorical_features=categorical or None)
+    boosting: Any = HistGradientBoostingRegressor(
+        max_iter=rounds, random_state=seed, categorical_features=categorical or None
+    )
     if record.output.size > 1:
         boosting = MultiOutputRegressor(boosting)
-    return [("linear regression", make_pipeline(StandardScaler(), Ridge())), ("HistGradientBoosting", boosting)]
+    return [("linear regression", make_pipeline(StandardScaler(), Ridge())), ("HistGradientBoosting" + fewer, boosting)]
 
 
 def _scored(model: Any, dataset: Dataset, train: Tensor) -> Yardstick:
@@ -81,7 +112,7 @@ def _scored(model: Any, dataset: Dataset, train: Tensor) -> Yardstick:
     record = dataset.record
 
     def rows(index: Tensor) -> Any:
-        flat = dataset.inputs[index].float().flatten(1)
+        flat = shrunk(dataset, index)
         return (_expanded(flat, record.input) if linear else flat).numpy()
 
     targets = dataset.targets[train]

@@ -97,7 +97,9 @@ class Study:
         """Seconds the run had taken when the last decision was written."""
         return max((float(entry["elapsed"]) for entry in self._decisions.values()), default=0.0)
 
-    def once(self, name: str, kind: type[T] | GenericAlias, compute: Callable[[], T], *, text: str = "", why: str = "") -> T:
+    def once(
+        self, name: str, kind: type[T] | GenericAlias, compute: Callable[[], T], *, text: str = "", why: str = ""
+    ) -> T:
         """Do something once in the life of the run.
 
         Args:

@@ -24,6 +24,8 @@ EVALUATION_BATCH = 1000
 SATURATED_BELOW = 0.1
 # Units count as alike where they differ by less than this share of the layer's largest number.
 ALIKE = 1e-5
+# Samples that are enough to see which layers there are.
+TRACED = 8
 # Parts of the batch whose losses say how far the whole's is known.
 CHUNKS = 10
 
@@ -95,7 +97,7 @@ def observe_layers(
     """
     inputs, targets = batch
     copied = copy.deepcopy(model)
-    layers = trace(copied, inputs)
+    layers = trace(copied, inputs[:TRACED])
     modules = dict(copied.named_modules())
     first = next((layer for layer in layers if layer.is_weighted and _is_module(layer)), None)
     received: list[Tensor] = []
