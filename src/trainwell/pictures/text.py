@@ -55,7 +55,7 @@ def shorten(text: str, limit: int = 24) -> str:
     return f"{cleaned[: limit - 1 - end]}…{cleaned[-end:]}"
 
 
-def number(value: float, digits: int = 3) -> str:
+def number(value: float | int, digits: int = 3) -> str:
     """A number with the digits that matter.
 
     Args:

@@ -54,6 +54,8 @@ def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
                 verdict += " Its lead over where the recipe began is within the noise, so that stays."
             elif edge:
                 verdict += " It lies at the edge of the grid: the next one looks beyond."
+        if plan.points == 1:
+            verdict = "The budget allows no grid: what is left goes into the training that is kept."
         return Evidence(
             step=4,
             name=NAMES[4],

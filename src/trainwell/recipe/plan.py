@@ -36,6 +36,8 @@ REFINED_EPOCHS = 20.0
 """And 10 to 20 for the refined one."""
 LEAST_STEPS = 20
 """A training shorter than this many optimizer steps says nothing."""
+FEWEST_STEPS = 5
+"""Where the budget allows no grid, one training this long stands in for it."""
 MEASURING_SECONDS = 1.0
 
 
@@ -152,6 +154,8 @@ def plan_grid(
     steps = affordable_steps(context, point, name=name, share=share)
     epoch = context.steps_per_epoch(point)
     longest = max(int(most_epochs * epoch), LEAST_STEPS)
+    if steps < 2 * LEAST_STEPS:
+        return GridPlan(points=1, total_steps=max(min(steps, LEAST_STEPS), FEWEST_STEPS), whole=False)
     # Halving keeps a third after a third of the length: n L / 3 + n / 3 x 2 L / 3 steps in all.
     for points in range(most_points, 2, -1):
         length = int(steps / (points * 5 / 9))

@@ -52,7 +52,7 @@ def refined_grid(
         most_points=min(len(candidates), MOST_POINTS),
         most_epochs=context.epochs,
     )
-    candidates = candidates[: max(plan.points, 2)]
+    candidates = candidates[: plan.points]
     trained = train_grid(
         context, candidates, plan.rungs, total_steps=plan.total_steps, stage="refined", round=round, tail=True
     )
@@ -81,6 +81,8 @@ def refined_grid(
                 verdict += f", more than the noise above {base}."
             else:
                 verdict += f", within the noise of {base}, which stays."
+        if plan.points == 1:
+            verdict = "The budget allows no grid: what is left goes into the training that is kept."
         return Evidence(
             step=5,
             name=NAMES[5],
