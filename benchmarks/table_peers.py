@@ -53,10 +53,19 @@ def peer(name: str, label: str, frame: Any, test: Any) -> Any:
         from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
         columns = [column for column in frame.columns if column != tables.TARGET]
-        for part in (frame, test):
-            for column in columns:
-                if part[column].dtype.kind not in "fiu":
-                    part[column] = part[column].astype("category")
+        for column in columns:
+            if frame[column].dtype.kind in "fiu":
+                # It takes no gaps: the mean of what is known, and a column that says where one was.
+                gaps, mean = frame[column].isna(), frame[column].mean()
+                if gaps.any():
+                    for part in (frame, test):
+                        part[f"{column} missing"] = part[column].isna().astype(float)
+                for part in (frame, test):
+                    part[column] = part[column].fillna(mean)
+            else:
+                for part in (frame, test):
+                    part[column] = part[column].fillna("missing").astype("category")
+        columns = [column for column in frame.columns if column != tables.TARGET]
         kind = RealMLP_TD_Regressor if regression else RealMLP_TD_Classifier
         model = kind(random_state=0, device="cpu", n_threads=1, verbosity=0)
         model.fit(frame[columns], target.to_numpy())

@@ -11,6 +11,7 @@ from trainwell.core.protocols import Progress
 from trainwell.core.records.run import Result, RunRecord
 from trainwell.recipe import fit as recipe
 from trainwell.recipe.predict import Predictor, load_predictor
+from trainwell.recipe.read_run import read_run
 from trainwell.report.page import write
 from trainwell.store.folder import find_run
 
@@ -86,7 +87,7 @@ def report(run: str | Path, *, runs: str | Path = "runs") -> Path:
         The page's path.
     """
     folder = find_run(Path(runs), str(run))
-    write(recipe.read_run(folder), folder.report)
+    write(read_run(folder), folder.report)
     return folder.report
 
 

@@ -103,7 +103,9 @@ def test_a_kill_between_rename_and_commit_leaves_what_clean_removes(
     assert len(names(folder)) == 2
     assert folder.metrics(0).stat().st_size > first.metrics_length
     (folder.checkpoints / ".trial-0000-step-00000030.safetensors.tmp").write_bytes(b"half")
+    (folder.path / ".report.html.x1.tmp").write_bytes(b"half")
     again = opened(folder)
+    assert not (folder.path / ".report.html.x1.tmp").exists()
     assert names(folder) == [first.checkpoint]
     assert folder.metrics(0).stat().st_size == first.metrics_length
     second = again.advance(spec_of(), 20, stage="kept", round=1)

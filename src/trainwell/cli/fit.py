@@ -22,10 +22,14 @@ def fit(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
-    budget: Annotated[str, typer.Option(help="How long it may take: 90s, 5m, 2h, or 20000steps.")] = "5m",
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
-    model: Annotated[str, typer.Option(help="auto, mlp, convnet, resnet, or file.py:function.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    budget: Annotated[
+        str | None, typer.Option(help="How long it may take: 90s, 5m, 2h, or 20000steps.", show_default="5m")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything that is drawn.", show_default="0")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="auto, mlp, convnet, resnet, or file.py:function.", show_default="auto")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps.", show_default="auto")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with this run.", metavar="NAME")] = None,
     allow_drift: Annotated[bool, typer.Option("--allow-drift", help="Resume although threads differ.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json and nothing else.")] = False,
@@ -34,9 +38,14 @@ def fit(
     """Train a network well: the seven steps of the recipe, each with its evidence."""
     # SIGTERM ends a run as Ctrl-C does: what is written stays whole.
     signal.signal(signal.SIGTERM, _interrupt)
-    limits = read_budget(budget)
+    limits = read_budget(budget or "5m")
     if data is None and resume is None:
         raise SettingError("`fit` needs DATA: a folder, a file or a name such as digits. Or give --resume NAME.")
+    if resume is not None:
+        given = {"--budget": budget, "--seed": seed, "--model": model, "--device": device, "--name": name}
+        own = [option for option, value in given.items() if value is not None]
+        if own:
+            raise SettingError(f"A run goes on with its own settings, but got {', '.join(own)}. Leave that out.")
     from trainwell.cli.progress import say, shown
 
     named: list[str] = [] if resume is None else [resume]
@@ -53,9 +62,9 @@ def fit(
                     target=tuple(target or ()),
                     name=name,
                     runs=runs,
-                    seed=seed,
-                    model=model,
-                    device=device,
+                    seed=seed or 0,
+                    model=model or "auto",
+                    device=device or "auto",
                     progress=progress,
                     on_folder=lambda folder: named.append(folder.name),
                     **options,

@@ -35,7 +35,8 @@ def defaults_for(
         steps_per_second: measured with the first point of what is returned without it; None: estimated.
     """
     if input.kind == "table":
-        found = table_candidates(input, output, samples=samples, budget_seconds=budget_seconds)
+        # How much of it the budget buys, the recipe plans from measured speed.
+        found = table_candidates(input, output, samples=samples, budget_seconds=0.0)
         return Start(points=tuple(each.hyperparameters for each in found), epochs=float(found[0].epochs))
     seconds = KEPT_SHARE * (budget_seconds or budget_steps * SECONDS_PER_STEP)
     point = image_defaults(

@@ -152,6 +152,6 @@ def confirm(setup: Setup, sweep: LrSweep, *, lrs: Sequence[float], steps: int) -
         smoothed=sweep.smoothed,
         lr=lrs[best],
         interval=sweep.interval,
-        usable=falls or sweep.usable,
+        usable=falls or (sweep.usable and math.isfinite(ends[best])),
         confirmations=tuple(curves),
     )

@@ -4,10 +4,8 @@ import contextlib
 import datetime
 import functools
 import os
-import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,10 @@ from trainwell.core.errors import ModelError, ResumeError, SettingError, suggest
 from trainwell.core.files import write_atomically, writing
 from trainwell.core.jsonio import from_json, to_json, to_plain
 from trainwell.core.protocols import Progress, Silent
-from trainwell.core.records.data import DataRecord
-from trainwell.core.records.evidence import Evidence
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.outcome import Outcome
 from trainwell.core.records.run import Budget, Result, RunRecord, Settings, StepLine, TestLine
 from trainwell.core.records.trial import Precision
-from trainwell.core.version import VERSION
 from trainwell.data.dataset import Dataset
 from trainwell.data.prepare import prepare
 from trainwell.data.raw import shown_path
@@ -43,13 +38,15 @@ from trainwell.recipe.invariances import look_for_invariances
 from trainwell.recipe.keep import keep
 from trainwell.recipe.look import look
 from trainwell.recipe.look_at_curves import decide_next, look_at_curves
+from trainwell.recipe.machine import hardware, resolve_device, versions
 from trainwell.recipe.outcome import finished_model, measure_outcome
 from trainwell.recipe.overfit_small_sample import overfit_small_sample
 from trainwell.recipe.plan import KEPT, REFINED, end_reserve, step_cost
 from trainwell.recipe.predict import Predictor
+from trainwell.recipe.read_run import read_run
 from trainwell.recipe.refined_grid import refined_grid
 from trainwell.recipe.starting_point import choose_precision, starting_point
-from trainwell.search.trials import Trials, trial_record
+from trainwell.search.trials import Trials
 from trainwell.store.folder import (
     RunFolder,
     abandon,
@@ -65,7 +62,6 @@ from trainwell.store.study import Study, sqlite_url
 MOST_ROUNDS = 4
 """Visits of step 5 at most: later ones have been seen to bring less than the noise."""
 IN_MEMORY = "data in memory"
-LIBRARIES = ("torch", "numpy", "optuna", "scikit-learn", "polars", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +157,7 @@ def fit(
             precision="float32",
             hardware=hardware(resolved),
             versions=versions(),
+            model_sha256=sha256,
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         study = Study(sqlite_url(folder.study), folder.name, elapsed=clock.elapsed)
@@ -229,7 +226,7 @@ def resume(
             )
         if settings.model.startswith("python:") and model is None:
             raise ResumeError(f"The run trains {settings.model}: give the function again as `model`.")
-        sha256 = _recorded_model_hash(folder, settings)
+        sha256 = _recorded_model_hash(settings)
         torch.set_num_threads(settings.threads)
         clock = Clock(settings.budget)
         study = Study(sqlite_url(folder.study), folder.name, elapsed=lambda: clock.elapsed())
@@ -238,34 +235,6 @@ def resume(
             dataset.record, model=settings.model, budget=settings.budget, factory=model, sha256=sha256
         )
         return _run(folder, study, settings, dataset, start, clock, progress, model, sha256)
-
-
-def read_run(folder: RunFolder) -> RunRecord:
-    """Everything that a run's folder holds, without a model.
-
-    Raises:
-        StoreError: the folder is no run's, or damaged.
-    """
-    settings = from_json(Settings, (folder.path / "settings.json").read_bytes())
-    study = Study(sqlite_url(folder.study), folder.name)
-    data_record = from_json(DataRecord, (folder.path / "data.json").read_bytes())
-    evidence = tuple(study.read(name, Evidence) for name in study.names() if name.startswith("evidence/"))
-    trials = tuple(trial_record(folder, entry) for entry in study.trials())
-    outcome = study.read("outcome", Outcome) if study.known("outcome") else None
-    result = from_json(Result, folder.result.read_bytes()) if folder.result.is_file() else None
-    kept = [trial.spec.number for trial in trials if trial.stage == "kept"]
-    return RunRecord(
-        name=folder.name,
-        folder=str(folder.path),
-        settings=settings,
-        data=data_record,
-        evidence=evidence,
-        trials=trials,
-        decisions=study.decisions(),
-        outcome=outcome,
-        result=result,
-        final=kept[-1] if kept else None,
-    )
 
 
 def _run(
@@ -416,15 +385,13 @@ def _write_decisions(folder: RunFolder, study: Study) -> None:
     write_atomically(folder.path / "decisions.jsonl", text.encode())
 
 
-def _recorded_model_hash(folder: RunFolder, settings: Settings) -> str:
-    if not is_user_file(settings.model):
-        return ""
-    study = Study(sqlite_url(folder.study), folder.name)
-    specs = [entry.spec.model_sha256 for entry in study.trials()]
-    now = file_sha256(settings.model)
-    if specs and specs[0] != now:
-        raise ResumeError(f"A run goes on with the model it began with, but {settings.model} has changed since.")
-    return now
+def _recorded_model_hash(settings: Settings) -> str:
+    if settings.model_sha256 and file_sha256(settings.model) != settings.model_sha256:
+        raise ResumeError(
+            f"A run goes on with the model it began with, but {settings.model} has changed since. "
+            "Restore it, or start a new run."
+        )
+    return settings.model_sha256
 
 
 def _check_threads(settings: Settings, *, allow_drift: bool) -> None:
@@ -458,45 +425,3 @@ def _budget(seconds: float | None, steps: int | None) -> Budget:
     if not 0 < seconds < float("inf"):
         raise SettingError(f"A budget must be above 0 seconds, but got {seconds:g}. Give it some time, such as 300.")
     return Budget(seconds=seconds)
-
-
-def resolve_device(device: str) -> str:
-    """The device that is meant, if it is there.
-
-    Raises:
-        SettingError: it is not, or there is no such thing.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return next(each for each in ("cuda", "mps", "cpu") if there[each])
-    kind = device.split(":")[0]
-    if kind not in there:
-        raise SettingError(f'`device` must be auto, cpu, cuda or mps, but got "{device}". {suggestion(device, there)}')
-    if not there[kind]:
-        raise SettingError(f"`device` {device} must be there, but this machine has none. Take auto.")
-    return device
-
-
-def versions() -> dict[str, str]:
-    """trainwell, Python and the libraries that decide results."""
-    found = {"trainwell": VERSION, "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in LIBRARIES}
-
-
-def hardware(device: str) -> str:
-    """The processor, its cores and the memory, in words."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    cores = os.cpu_count() or 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 0.0
-    return f"{_processor()}, {cores} cores, {memory:.0f} GiB"
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        return platform.machine()
-    return platform.processor() or platform.machine()

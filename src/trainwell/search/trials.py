@@ -34,7 +34,7 @@ class Trials:
     progress: Progress = field(default_factory=Silent)
 
     def clean(self) -> None:
-        """Undo what a crash left: metrics that were not committed, checkpoints that nothing goes on from."""
+        """Undo what a crash left: metrics that were not committed, checkpoints nothing goes on from, half files."""
         named = set()
         for entry in self.study.trials():
             path = self.folder.metrics(entry.spec.number)
@@ -44,7 +44,7 @@ class Trials:
                     file.truncate(length)
             if entry.rungs and entry.state in ("running", "completed"):
                 named.add(entry.rungs[-1].checkpoint)
-        for path in self.folder.checkpoints.iterdir():
+        for path in (*self.folder.checkpoints.iterdir(), *self.folder.path.glob(".*.tmp")):
             if path.name not in named:
                 with writing(path):
                     path.unlink()

@@ -37,6 +37,7 @@ class Settings:
         hardware: processor and memory in words.
         versions: library -> version.
         started: ISO 8601, UTC.
+        model_sha256: of the user's model file, or empty.
     """
 
     data: str
@@ -51,6 +52,7 @@ class Settings:
     hardware: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     started: str = ""
+    model_sha256: str = ""
 
 
 @record
