@@ -1,5 +1,6 @@
 """trainwell fit DATA."""
 
+import logging
 import os
 import signal
 import sys
@@ -38,6 +39,7 @@ def fit(
     """Train a network well: the seven steps of the recipe, each with its evidence."""
     # SIGTERM ends a run as Ctrl-C does: what is written stays whole.
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     limits = read_budget(budget or "5m")
     if data is None and resume is None:
         raise SettingError("`fit` needs DATA: a folder, a file or a name such as digits. Or give --resume NAME.")
@@ -86,4 +88,6 @@ def fit(
 
 
 def _interrupt(*_: object) -> None:
+    # A library that is interrupted at work would log its own trouble with that; the store rolls back all the same.
+    logging.disable(logging.CRITICAL)
     raise KeyboardInterrupt
