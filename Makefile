@@ -29,6 +29,7 @@ docs: .venv/ready
 	$(BIN)/mkdocs build --strict
 
 bench: .venv/ready
+	$(BIN)/python benchmarks/claims.py
 	$(BIN)/python benchmarks/epoch.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/fashion.py

@@ -124,7 +124,8 @@ def filled(text: str, *, folder: Path) -> str:
         QuoteError: one cannot be looked up.
     """
     return QUOTE.sub(
-        lambda match: f"<!-- figure:{match['about']}-->{look_up(match['about'].strip(), folder)[0]}<!-- /figure -->", text
+        lambda match: f"<!-- figure:{match['about']}-->{look_up(match['about'].strip(), folder)[0]}<!-- /figure -->",
+        text,
     )
 
 

@@ -8,12 +8,13 @@ Two comparisons, each contender in a process of its own, one after the other, in
   `fastai-memory` decodes arrays in memory, `lightning` maps transforms over a TensorDataset. The one loop's images
   were decoded once, before: that is how the product works, and `decoding_seconds` says what it costs.
 
-fastai and Lightning live in an environment of their own (`requirements.txt`), named by --peers; without it they are left
-out. Writes results/epoch.jsonl: a line a comparison, with every round's figures. Rounds that were measured are kept in
-results/epoch-rounds.jsonl, so that a run that was interrupted goes on.
+fastai and Lightning live in an environment of their own (`requirements.txt`), named by --peers; without it they are
+left out. Writes results/epoch.jsonl: a line a comparison, with every round's figures. Rounds that were measured are
+kept in results/epoch-rounds.jsonl, so that a run that was interrupted goes on.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -57,7 +58,7 @@ def small_network() -> Any:
 
     layers: list[nn.Module] = []
     widths = (3, 16, 32, 64)
-    for inputs, outputs in zip(widths, widths[1:]):
+    for inputs, outputs in itertools.pairwise(widths):
         layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
         layers += [nn.MaxPool2d(2)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
@@ -175,6 +176,7 @@ def _looped(
         precision=precision,
     )
     warm_up, total = warm_up_epochs * per_epoch, (warm_up_epochs + options.epochs) * per_epoch
+    decay_from = max(round((1 - point.schedule.decay_fraction) * total), 1)
     share = point.optimization.averaging
     loss_sum = torch.zeros(())
     started = started_cpu = 0.0
@@ -185,7 +187,7 @@ def _looped(
         setup.batches(),
         loss=setup.loss,
         optimizer=setup.optimizer(network),
-        schedule=build_schedule(point, total_steps=total, decay_from=round(point.schedule.warmup_fraction * total)),
+        schedule=build_schedule(point, total_steps=total, decay_from=decay_from),
         until_step=total,
         seed=0,
         precision=precision,

@@ -80,7 +80,9 @@ def array_extremes(archive: Archive, draw: random.Random) -> None:
     array = archive.arrays[key].astype(np.float64, copy=True)
     if array.size:
         count = draw.choice((1, max(array.size // 2, 1), array.size))
-        array.flat[: count if draw.random() < 0.5 else 1] = draw.choice((np.nan, np.inf, -np.inf, 1e308, -1e308, 1e-320))
+        array.flat[: count if draw.random() < 0.5 else 1] = draw.choice(
+            (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e-320)
+        )
     archive.arrays[key] = array
 
 
@@ -213,7 +215,9 @@ def idx_files(idx: Idx, draw: random.Random) -> None:
     key = draw.choice(list(idx.arrays))
     array = idx.arrays.pop(key)
     if draw.random() < 0.5:
-        idx.arrays[draw.choice((key.replace("labels", "label"), key.upper(), key.replace("-idx", ".idx"), "other"))] = array
+        idx.arrays[draw.choice((key.replace("labels", "label"), key.upper(), key.replace("-idx", ".idx"), "other"))] = (
+            array
+        )
 
 
 def idx_order(idx: Idx, draw: random.Random) -> None:
@@ -222,15 +226,15 @@ def idx_order(idx: Idx, draw: random.Random) -> None:
             idx.arrays[key] = np.sort(array) if draw.random() < 0.5 else np.zeros_like(array)
 
 
-def idx_plain(idx: Idx, draw: random.Random) -> None:  # noqa: ARG001 - all mutations have one signature
+def idx_plain(idx: Idx, draw: random.Random) -> None:
     idx.zipped = not idx.zipped
 
 
-def idx_one_file(idx: Idx, draw: random.Random) -> None:  # noqa: ARG001
+def idx_one_file(idx: Idx, draw: random.Random) -> None:
     idx.whole_folder = False
 
 
-def write_idx(case: Case, idx: Idx, draw: random.Random) -> None:  # noqa: ARG001
+def write_idx(case: Case, idx: Idx, draw: random.Random) -> None:
     """The folder of files."""
     folder = case.folder / "idx"
     folder.mkdir()

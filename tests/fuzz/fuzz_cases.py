@@ -43,9 +43,7 @@ def make_case(number: int, folder: Path) -> Case:
     return case
 
 
-def _mutated(
-    case: Case, draw: random.Random, made: T, mutations: tuple[Callable[[T, random.Random], None], ...]
-) -> T:
+def _mutated(case: Case, draw: random.Random, made: T, mutations: tuple[Callable[[T, random.Random], None], ...]) -> T:
     for _ in range(draw.choice((1, 1, 2, 2, MOST_MUTATIONS))):
         mutate = draw.choice(mutations)
         case.told.append(mutate.__name__)

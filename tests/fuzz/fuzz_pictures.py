@@ -1,7 +1,6 @@
 """Folders of pictures, valid and then not."""
 
 import io
-import os
 import random
 import struct
 import zlib
@@ -13,6 +12,11 @@ from fuzz_base import HOSTILE, Case, file_name, flip_bytes, truncate
 from PIL import Image
 
 EACH = 16
+MODES = (
+    *(("1", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("CMYK", "JPEG"), ("I;16", "PNG")),
+    *(("F", "TIFF"), ("I", "TIFF"), ("P", "GIF"), ("L", "BMP"), ("RGB", "WEBP"), ("YCbCr", "JPEG")),
+)
+"""Modes of pictures, and formats that keep them."""
 
 
 @dataclass
@@ -123,7 +127,7 @@ def few(folder: Folder, draw: random.Random) -> None:
     folder.folders.append("dark")
 
 
-def one_class(folder: Folder, draw: random.Random) -> None:  # noqa: ARG001 - all mutations have one signature
+def one_class(folder: Folder, draw: random.Random) -> None:
     folder.files = {path: data for path, data in folder.files.items() if "dark/" not in path}
 
 
@@ -140,10 +144,7 @@ def sizes(folder: Folder, draw: random.Random) -> None:
 
 
 def modes(folder: Folder, draw: random.Random) -> None:
-    mode, kind = draw.choice(
-        (*(("1", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("CMYK", "JPEG"), ("I;16", "PNG")),)
-        + (("F", "TIFF"), ("I", "TIFF"), ("P", "GIF"), ("L", "BMP"), ("RGB", "WEBP"), ("YCbCr", "JPEG"))
-    )
+    mode, kind = draw.choice(MODES)
     for path in list(folder.files) if draw.random() < 0.5 else _some(folder, draw):
         made = picture(draw, 110 * ("light" in path))
         made = made.convert("L").convert("I;16") if mode == "I;16" else made.convert(mode)
@@ -189,7 +190,7 @@ def write(case: Case, folder: Folder, draw: random.Random) -> None:
     for name, where in folder.links.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(where, path)
+        path.symlink_to(where)
     case.arguments.append(str(root))
 
 

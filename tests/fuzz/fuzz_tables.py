@@ -79,7 +79,7 @@ def reorder_rows(table: Table, draw: random.Random) -> None:
     draw.shuffle(table.rows)
 
 
-def sort_rows(table: Table, draw: random.Random) -> None:  # noqa: ARG001 - all mutations have one signature
+def sort_rows(table: Table, draw: random.Random) -> None:
     table.rows.sort(key=lambda row: row[_target(table) % len(row)] if row else "")
 
 
@@ -111,7 +111,7 @@ def extreme_values(table: Table, draw: random.Random) -> None:
             row[column] = draw.choice(EXTREMES)
 
 
-def one_class(table: Table, draw: random.Random) -> None:  # noqa: ARG001
+def one_class(table: Table, draw: random.Random) -> None:
     _set(table, _target(table), lambda _: "wide")
 
 
@@ -148,7 +148,7 @@ def same_rows(table: Table, draw: random.Random) -> None:
     table.rows = [list(table.rows[i % draw.choice((1, 3, 40))]) for i in range(len(table.rows))] if table.rows else []
 
 
-def only_target(table: Table, draw: random.Random) -> None:  # noqa: ARG001
+def only_target(table: Table, draw: random.Random) -> None:
     keep = _target(table)
     table.header = [table.header[keep]]
     table.rows = [[row[keep]] for row in table.rows if keep < len(row)]

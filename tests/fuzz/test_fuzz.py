@@ -5,10 +5,8 @@ One case alone: pytest tests/fuzz -k 'case[17]' -m slow. All that a case holds f
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +16,6 @@ import pytest
 from fuzz_base import Case
 from fuzz_cases import CASES, make_case
 
-from trainwell.cli.main import main
 from trainwell.core.errors import TrainwellError
 from trainwell.data.prepare import prepare
 
@@ -29,8 +26,6 @@ LEAST_SHARE = 0.3
 IN_A_PROCESS = tuple(range(0, CASES, 13))
 """Cases that also run as a program of their own, as a user's would."""
 VOID = frozenset({"meta", "img", "br"})
-LOUD = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
-"""Warnings that Python shows no user."""
 
 
 class Page(HTMLParser):
@@ -58,20 +53,12 @@ class Page(HTMLParser):
         assert self.open.pop() == tag, "elements of the report overlap"
 
 
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """`fit` changes what SIGTERM does, which is the test run's affair too."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
 def command(case: Case, runs: Path) -> list[str]:
     # Options of the case come last and win.
     return ["fit", case.arguments[0], f"--budget={BUDGET}", "--quiet", f"--runs={runs}", *case.arguments[1:]]
 
 
-def check(case: Case, runs: Path, status: int | str | None, out: str, err: str) -> None:
+def check(case: Case, runs: Path, status: int, out: str, err: str) -> None:
     """What must hold however bad the input is."""
     told = f"case {case.number} ({', '.join(case.told)})"
     assert "Traceback" not in out + err, f"{told}: {err}"
@@ -121,31 +108,34 @@ def test_enough_cases_get_past_validation(tmp_path: Path) -> None:
     assert past >= LEAST_SHARE * CASES
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported the program, and forks for each case."""
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("fuzz_server.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as started:
+        yield started
+        assert started.stdin is not None
+        started.stdin.close()
+
+
 @pytest.mark.parametrize("number", range(CASES))
-def test_case(
-    number: int,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    handlers: None,
-) -> None:
+def test_case(number: int, tmp_path: Path, server: subprocess.Popen[str]) -> None:
     folder, runs = tmp_path / "data", tmp_path / "runs"
     folder.mkdir()
     case = make_case(number, folder)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["trainwell", *command(case, runs)])
-    status: int | str | None = 0
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("default")
-        for category in LOUD:
-            warnings.simplefilter("ignore", category)
-        try:
-            main()
-        except SystemExit as left:
-            status = left.code if left.code is not None else 0
-    out, err = capsys.readouterr()
-    check(case, runs, status, out, err)
-    assert [str(each.message) for each in noted] == [], f"case {number} ({', '.join(case.told)}) warns"
+    out, err = tmp_path / "out", tmp_path / "err"
+    job = {"arguments": command(case, runs), "folder": str(tmp_path), "out": str(out), "err": str(err)}
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(json.dumps(job) + "\n")
+    server.stdin.flush()
+    status = int(server.stdout.readline())
+    check(case, runs, status, out.read_text("utf-8"), err.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("number", IN_A_PROCESS)
@@ -153,9 +143,7 @@ def test_case_as_a_program(number: int, tmp_path: Path) -> None:
     folder, runs = tmp_path / "data", tmp_path / "runs"
     folder.mkdir()
     case = make_case(number, folder)
-    program = [sys.executable, "-m", "trainwell.cli.main"]
-    if (script := Path(sys.executable).with_name("trainwell")).is_file():
-        program = [str(script)]
+    program = [str(Path(sys.executable).with_name("trainwell"))]
     done = subprocess.run(
         [os.fsencode(part) for part in (*program, *command(case, runs))],
         cwd=tmp_path,

@@ -21,6 +21,7 @@ _THUMBNAIL = 8
 _COMPONENTS = 10
 _ROWS = 1024
 _COLUMNS = 4096
+_CANDIDATES = 1 << 16
 _MOST_PAIRS = 2_000_000
 
 
@@ -115,7 +116,7 @@ def _near_pairs(stored: NDArray[np.uint8], rows: NDArray[np.int64]) -> list[tupl
             left, right = np.divmod(np.flatnonzero(distance <= NEAR**2), distance.shape[1])
             left, right = left + start, right + ahead
             left, right = left[left < right], right[left < right]
-            close = np.linalg.norm(small[left] - small[right], axis=1) <= NEAR
+            close = _close(small, left, right)
             left, right = order[left[close]], order[right[close]]
             # Pictures that all have one thumbnail would be compared each with each.
             compared += len(left)
@@ -124,6 +125,15 @@ def _near_pairs(stored: NDArray[np.uint8], rows: NDArray[np.int64]) -> list[tupl
             fits = _differ_little(stored, rows[left], rows[right])
             pairs += zip(np.minimum(left, right)[fits].tolist(), np.maximum(left, right)[fits].tolist(), strict=True)
     return sorted(pairs)
+
+
+def _close(small: NDArray[np.float32], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
+    # In pieces: where all thumbnails are much alike, every pair of a block is a candidate.
+    made = np.zeros(len(left), bool)
+    for start in range(0, len(left), _CANDIDATES):
+        piece = slice(start, start + _CANDIDATES)
+        made[piece] = np.linalg.norm(small[left[piece]] - small[right[piece]], axis=1) <= NEAR
+    return made
 
 
 def _differ_little(stored: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
