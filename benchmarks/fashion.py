@@ -1,4 +1,6 @@
-"""fit on all of Fashion-MNIST in ten minutes: 60,000 pictures, its own test set (`apt-get install dataset-fashion-mnist`).
+"""fit on all of Fashion-MNIST in ten minutes: 60,000 pictures, its own test set.
+
+The data: `apt-get install dataset-fashion-mnist`.
 
 Writes results/fashion.jsonl: accuracy on the 10,000 test pictures with its interval, seconds, and what was kept.
 """

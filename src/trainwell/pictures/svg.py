@@ -77,7 +77,7 @@ def _rename(root: ElementTree.Element, key: str) -> None:
     for element in root.iter():
         link = element.attrib.pop(_LINK, None)
         if link is not None:
-            element.set("href", f"#{names[link.removeprefix('#')]}")
+            element.set("href", f"#{names[link.removeprefix('#')]}" if link.startswith("#") else link)
         for name, value in element.attrib.items():
             element.set(name, _REFERENCE.sub(lambda match: f"url(#{names[match[1]]})", value))
 

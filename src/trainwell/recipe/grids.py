@@ -22,12 +22,14 @@ class Candidate:
         point: its hyperparameters.
         length: factor on the grid's length.
         is_base: the others must beat it beyond the noise to take its place.
+        augmented: the admitted augmentation on the base; trained to the end whatever it reaches at first.
     """
 
     label: str
     point: Hyperparameters
     length: float = 1.0
     is_base: bool = False
+    augmented: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +82,8 @@ def train_grid(
         decay_from = tail_start(candidate.point, length) if tail else None
         spec = context.spec(candidate.point, total_steps=length, decay_from=decay_from)
         specs[spec.number] = spec
-    base = next((n for n, candidate in zip(specs, candidates, strict=True) if candidate.is_base), None)
-    always = frozenset() if base is None else frozenset({base})
+    pairs = zip(specs, candidates, strict=True)
+    always = frozenset(n for n, candidate in pairs if candidate.is_base or candidate.augmented)
     commits = halve(context.trials, list(specs.values()), rungs, stage=stage, round=round, always=always)
     spend(context, commits)
     return Trained(

@@ -85,7 +85,9 @@ def _judge(context: Context, trained: Trained) -> tuple[Invariance, ...]:
 
     chance = context.yardsticks[0].metric
     without = metric(lambda images: images)
-    changes = {FLIP: lambda images: images.flip(3), SHIFT: shifted, COLOUR: recoloured}
+    changes: dict[str, Callable[[Tensor], Tensor]] = {FLIP: lambda images: images.flip(3), SHIFT: shifted}
+    if pictures.shape[3] == 3:
+        changes[COLOUR] = recoloured
     found = []
     for name, change in changes.items():
         found.append(judged(name, STATEMENTS[name], without=without, changed=metric(change), chance=chance))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from trainwell.core.records.evidence import Choice, Detail, Evidence, Invariance, Invariances
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.diagnosis.changes import paths
+from trainwell.diagnosis.leads import lead_is_real
 from trainwell.recipe.context import NAMES, Context
 from trainwell.recipe.grids import Candidate, Trained, chosen, grid_record, repeat_best, train_grid
 from trainwell.recipe.invariances import admitted_point
@@ -81,6 +82,8 @@ def refined_grid(
                 verdict += f", more than the noise above {base}."
             else:
                 verdict += f", within the noise of {base}, which stays."
+            if not plan.whole and augmentation_is_harmless(context, trained):
+                verdict += " The admitted augmentation does no harm beyond the noise: it goes into the long training."
         if plan.points == 1:
             verdict = "The budget allows no grid: what is left goes into the training that is kept."
         return Evidence(
@@ -100,7 +103,24 @@ def refined_grid(
         context.point = trained.specs[number].hyperparameters
         context.epochs *= trained.candidates[number].length
         context.length_judged = plan.whole
+        if not plan.whole and augmentation_is_harmless(context, trained):
+            context.point = admitted_point(context.point, invariances, height=context.dataset.record.input.height)
     return evidence, trained
+
+
+def augmentation_is_harmless(context: Context, trained: Trained) -> bool:
+    """Whether the admitted augmentation was tried and costs nothing beyond the noise.
+
+    It slows a short training and helps a long one: where the grid is shorter than the kept training will be, that it
+    does no harm yet is what speaks for it.
+    """
+    tried = next((n for n in trained.finished if trained.candidates[n].augmented), None)
+    base = next((n for n in trained.finished if trained.candidates[n].is_base), None)
+    if tried is None or base is None:
+        return False
+    samples = context.dataset.record.sizes["validation"]
+    without, with_ = trained.commits[base].value, trained.commits[tried].value
+    return not lead_is_real(without, with_, noise=trained.noise, samples=samples)
 
 
 def changed_words(before: Hyperparameters, after: Hyperparameters) -> tuple[Choice, ...]:
@@ -122,20 +142,18 @@ def _candidates(
     # Short trainings prefer high rates; where the recipe began is measured again at the length that counts.
     began = [Candidate(label="where the recipe began", point=known[0], is_base=True)] if first else []
     found = [*began, Candidate(label="the point so far", point=start, is_base=not first)]
+    augmented = admitted_point(known[0] if first else start, invariances, height=height)
+    if augmented not in (start, known[0]):
+        found.append(Candidate(label="with the admitted augmentation", point=augmented, augmented=True))
     found += [Candidate(label="another kind of network", point=point) for point in known[1:] if first]
     found += choices
-    augmented = admitted_point(start, invariances, height=height)
-    if augmented != start:
-        found.append(Candidate(label="with the admitted augmentation", point=augmented))
     lr = start.optimization.lr
     factors = {"a higher rate": FINER, "a lower rate": 1 / FINER}
     if "optimization.lr" in edge and first:
         factors["a rate beyond the grid's edge"] = FINER**2
     for words, factor in factors.items():
-        base = augmented
-        found.append(
-            Candidate(label=words, point=replace(base, optimization=replace(base.optimization, lr=lr * factor)))
-        )
+        point = replace(start, optimization=replace(start.optimization, lr=lr * factor))
+        found.append(Candidate(label=words, point=point))
     unique: dict[tuple[Hyperparameters, float], Candidate] = {}
     for candidate in found:
         unique.setdefault((candidate.point, candidate.length), candidate)
