@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 BUDGET = "30steps"
 LEAST_SHARE = 0.3
-IN_A_PROCESS = tuple(range(0, CASES, 13))
+IN_A_PROCESS = tuple(range(0, CASES, 15))
 """Cases that also run as a program of their own, as a user's would."""
 VOID = frozenset({"meta", "img", "br"})
 
