@@ -238,7 +238,7 @@ def _without_operators() -> None:
 
     global _operators
     try:
-        import torchvision  # noqa: F401
+        import torchvision  # noqa: F401 - imported here so that what was declared above serves it
     except RuntimeError:
         _operators = torch.library.Library("torchvision", "DEF")
         _operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -331,7 +331,7 @@ def lightning(options: argparse.Namespace) -> dict[str, float]:
     )
     plain = TensorDataset(images.permute(0, 3, 1, 2).contiguous(), labels)
 
-    class Transformed(Dataset):  # type: ignore[type-arg]
+    class Transformed(Dataset):  # type: ignore[type-arg]  # as its users write it
         def __len__(self) -> int:
             return len(plain)
 

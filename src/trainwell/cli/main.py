@@ -49,11 +49,11 @@ def main() -> None:
         print(f"trainwell: {error}", file=sys.stderr)  # noqa: T201 - the program's own voice
         sys.exit(2)
     except KeyboardInterrupt:
-        print("trainwell: interrupted.", file=sys.stderr)  # noqa: T201
+        print("trainwell: interrupted.", file=sys.stderr)  # noqa: T201 - the program's own voice
         sys.exit(130)
     except OSError as error:
         from trainwell.core.files import reason
 
         where = f"{error.filename}: " if error.filename else ""
-        print(f"trainwell: {where}{reason(error)}.", file=sys.stderr)  # noqa: T201
+        print(f"trainwell: {where}{reason(error)}.", file=sys.stderr)  # noqa: T201 - the program's own voice
         sys.exit(2)
