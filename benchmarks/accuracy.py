@@ -17,18 +17,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import tables
-from results import FOLDER, Results, arguments
+from results import FIT, Results, arguments
 
 PEERS = ("MLP", "HistGradientBoosting", "RealMLP-TD")
 BUDGETS = {"wine": 30.0, "breast_cancer": 30.0, "diabetes": 30.0, "churn": 60.0, "loans": 60.0, "storms": 60.0}
-DEPENDS = (
-    "src/trainwell/training",
-    "src/trainwell/models",
-    "src/trainwell/search",
-    "src/trainwell/recipe",
-    "src/trainwell/probes",
-    "src/trainwell/data",
-)
+DEPENDS = (*FIT, "src/trainwell/data")
 
 
 def ours(name: str, repeat: int) -> dict[str, float]:
@@ -42,7 +35,8 @@ def ours(name: str, repeat: int) -> dict[str, float]:
         seconds = time.perf_counter() - began
         predictions = found.model.predict(test.drop(columns=tables.TARGET))
     said = [each.values[0] if each.values else each.label for each in predictions]
-    return {"metric": tables.metric(name, test[tables.TARGET], said), "seconds": seconds}
+    threads = found.record.settings.threads
+    return {"metric": tables.metric(name, test[tables.TARGET], said), "seconds": seconds, "threads": threads}
 
 
 def digits(seed: int) -> dict[str, float]:
@@ -52,7 +46,8 @@ def digits(seed: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as runs:
         began = time.perf_counter()
         found = fit("digits", budget_seconds=60.0, seed=seed, runs=Path(runs))
-        return {"metric": found.result.test.value, "seconds": time.perf_counter() - began}
+        seconds = time.perf_counter() - began
+        return {"metric": found.result.test.value, "seconds": seconds, "threads": found.record.settings.threads}
 
 
 def theirs(python: str, name: str, repeat: int, label: str) -> dict[str, float]:
@@ -106,8 +101,9 @@ def main() -> None:
     options.add_argument("--only", choices=("fit", "peers"), help="measure only these")
     options.add_argument("--seeds", type=int, default=5, help="of digits")
     chosen = options.parse_args()
-    results = Results("accuracy", depends=DEPENDS)
-    peers = Results("accuracy-peers", depends=("benchmarks/tables.py", "benchmarks/table_peers.py"))
+    results = Results("accuracy", depends=DEPENDS, folder=chosen.results)
+    depends = ("benchmarks/tables.py", "benchmarks/table_peers.py")
+    peers = Results("accuracy-peers", depends=depends, folder=chosen.results)
     for repeat in range(chosen.first, chosen.first + chosen.repeats):
         for name in chosen.tables:
             for who in PEERS:
@@ -123,7 +119,7 @@ def main() -> None:
         if not results.has(case):
             results.add(case, table="digits", repeat=seed, who="fit", **digits(seed))
     found = summary([*results.lines(), *peers.lines()])
-    (FOLDER / "accuracy-summary.json").write_text(json.dumps(found, indent=1) + "\n")
+    (chosen.results / "accuracy-summary.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 

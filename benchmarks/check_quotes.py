@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results import FOLDER, ROOT, arguments, source_hash
+from results import ROOT, arguments, source_hash
 
 QUOTE = re.compile(r"<!-- figure:(?P<about>[^\n]*?)-->(?P<value>[^\n]*?)<!-- /figure -->")
 OPENING = re.compile(r"<!-- figure:")
@@ -133,7 +133,6 @@ def main() -> None:
     options = arguments(__doc__ or "")
     options.add_argument("--write", action="store_true", help="fill in the values")
     options.add_argument("--root", type=Path, default=ROOT, help="of the pages")
-    options.add_argument("--results", type=Path, default=FOLDER)
     chosen = options.parse_args()
     wrong: list[str] = []
     count = 0

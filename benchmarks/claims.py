@@ -38,7 +38,7 @@ def main() -> None:
     from trainwell.lecture.claims.table import CLAIMS
 
     torch.set_num_threads(1)
-    results = Results("claims", depends=DEPENDS)
+    results = Results("claims", depends=DEPENDS, folder=chosen.results)
     for name in chosen.only or CLAIMS:
         if results.has(name):
             continue

@@ -446,7 +446,7 @@ def main() -> None:
     if chosen.contender:
         print(json.dumps(CONTENDERS[chosen.contender](chosen)))
         return
-    results, rounds = Results("epoch", depends=DEPENDS), Results("epoch-rounds", depends=DEPENDS)
+    results, rounds = (Results(name, depends=DEPENDS, folder=chosen.results) for name in ("epoch", "epoch-rounds"))
     compare("convnet", "loop", {"bare": sys.executable}, chosen, results, rounds)
     if chosen.peers is None:
         print("fastai and Lightning are left out: no --peers was given.")

@@ -9,17 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from results import Results, arguments
+from results import FIT, Results, arguments
 
 DATA = Path("/usr/share/datasets/fashion-mnist")
-DEPENDS = (
-    "src/trainwell/training",
-    "src/trainwell/models",
-    "src/trainwell/search",
-    "src/trainwell/recipe",
-    "src/trainwell/probes",
-    "src/trainwell/augmentation",
-)
+DEPENDS = (*FIT, "src/trainwell/augmentation")
 
 
 def main() -> None:
@@ -28,7 +21,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=1)
     options.add_argument("--data", type=Path, default=DATA)
     chosen = options.parse_args()
-    results = Results("fashion", depends=DEPENDS)
+    results = Results("fashion", depends=DEPENDS, folder=chosen.results)
     from trainwell.verbs import fit
 
     for seed in range(chosen.seeds):

@@ -1,11 +1,14 @@
 """Results on disk: a JSON line a case, with what a reader needs to judge it."""
 
 import argparse
+import ast
 import hashlib
+import io
 import json
 import os
 import platform
 import sys
+import tokenize
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,16 +16,39 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks" / "results"
 LIBRARIES = ("torch", "numpy", "scikit-learn", "fastai", "lightning", "pytabkit")
+FIT = (
+    "src/trainwell/training",
+    "src/trainwell/models",
+    "src/trainwell/search",
+    "src/trainwell/recipe",
+    "src/trainwell/probes",
+)
+"""What every figure of `fit` depends on."""
 
 
 def source_hash(*folders: str) -> str:
-    """BLAKE2b of the Python files that a figure depends on, by path and content."""
+    """BLAKE2b of the Python files that a figure depends on, by path and code: comments and docstrings do not count."""
     digest = hashlib.blake2b(digest_size=12)
     for folder in folders:
         path = ROOT / folder
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes() + b"\0")
+            digest.update(f"{file.relative_to(ROOT)}\0{code_of(file.read_text('utf-8'))}\0".encode())
     return digest.hexdigest()
+
+
+def code_of(source: str) -> str:
+    """A Python file without comments, strings that are statements, and empty lines.
+
+    Cut out of the text, since `ast.dump` and `ast.unparse` say the same code differently from one Python to the next.
+    """
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            lines[token.start[0] - 1] = lines[token.start[0] - 1][: token.start[1]]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def machine() -> dict[str, Any]:
@@ -47,16 +73,17 @@ def machine() -> dict[str, Any]:
 
 
 class Results:
-    """The results of one benchmark: `results/NAME.jsonl`. A case that is there is not run again.
+    """The results of one benchmark: NAME.jsonl in a folder. A case that is there is not run again.
 
     Args:
         name: of the benchmark.
         depends: files and folders whose code the figures depend on; lines of other code do not count.
+        folder: where the file is.
     """
 
-    def __init__(self, name: str, *, depends: tuple[str, ...]) -> None:
-        FOLDER.mkdir(exist_ok=True)
-        self.path = FOLDER / f"{name}.jsonl"
+    def __init__(self, name: str, *, depends: tuple[str, ...], folder: Path = FOLDER) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{name}.jsonl"
         self.depends = depends
         self.source = source_hash(*depends)
 
@@ -83,8 +110,10 @@ class Results:
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
-    """A parser for a benchmark's own options."""
-    return argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    """A parser for a benchmark's own options; all have --results."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--results", type=Path, default=FOLDER, help="folder of the results")
+    return parser
 
 
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -243,7 +243,7 @@ def main() -> None:
     if chosen.case:
         print(json.dumps(CASES[chosen.case](chosen.data, chosen.cache)))
         return
-    results = Results("scale", depends=DEPENDS)
+    results = Results("scale", depends=DEPENDS, folder=chosen.results)
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from trainwell.core.errors import DataError, ModelError
+from trainwell.core.errors import DataError
 from trainwell.core.seeds import generator, seeded
-from trainwell.regularization import batch_norm, batch_norms, frozen_statistics, recompute_statistics
+from trainwell.regularization import batch_norm, batch_norms, recompute_statistics
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -132,32 +132,3 @@ def test_recomputing_needs_batches_and_batch_norms() -> None:
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), "nothing may be lost"
     assert recompute_statistics(nn.Linear(2, 2), []) == 0
-
-
-def test_frozen_statistics_stay_even_after_train() -> None:
-    model = network()
-    model(draw(8, 2, 6, 6))
-    before = copy.deepcopy(model.state_dict())
-    inputs = draw(8, 2, 6, 6, seed=5)
-    expected = model.eval()(inputs)
-    model.train()
-    model[1].eval()
-    with frozen_statistics(model) as count:
-        assert count == 2
-        model.train()
-        outputs = model(inputs)
-        outputs.square().sum().backward()
-    torch.testing.assert_close(outputs, expected)
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name])
-    assert model[1].weight.grad is not None
-    assert not model[1].training
-    assert model[5].training
-    model(inputs)
-    assert not torch.equal(model.state_dict()["5.running_mean"], before["5.running_mean"]), "afterwards they move again"
-
-
-def test_statistics_that_are_not_kept_cannot_be_frozen() -> None:
-    model = nn.BatchNorm1d(2, track_running_stats=False)
-    with pytest.raises(ModelError, match="track_running_stats=False"), frozen_statistics(model):
-        pass

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import check_quotes
 import pytest
+from results import source_hash
 
-FRESH = check_quotes.source_hash("benchmarks/results.py")
+FRESH = source_hash("benchmarks/results.py")
 
 
 @pytest.fixture
@@ -107,3 +108,22 @@ def test_the_hash_follows_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert results.source_hash("src") == before
     (tmp_path / "src" / "a.py").write_text("a = 2\n")
     assert results.source_hash("src") != before
+
+
+def test_comments_and_docstrings_are_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import results
+
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    file = tmp_path / "a.py"
+
+    def found(text: str) -> str:
+        file.write_text(text)
+        return results.source_hash("a.py")
+
+    plain = found("def f(x):\n    y = '# 1'\n    return x + y\n")
+    said = (
+        '"""A file."""\n\n\ndef f(x):\n    """What it\n    does."""\n    # why\n'
+        "    y = '# 1'\n    return x + y  # so\n"
+    )
+    assert found(said) == plain
+    assert found(said.replace("# 1", "# 2")) != plain

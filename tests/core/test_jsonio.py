@@ -79,7 +79,7 @@ def test_all_records_are_found() -> None:
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_every_record_survives_json(kind: type, seed: int) -> None:
+def test_every_record_survives_json(kind: type[Any], seed: int) -> None:
     made = value_of(kind, random.Random(seed))
     text = to_json(made)
     read = from_json(kind, text)

@@ -38,11 +38,11 @@ def test_a_generator_is_its_seed() -> None:
 def test_seeded_leaves_the_global_generators_as_they_were() -> None:
     torch.manual_seed(11)
     np.random.seed(11)  # noqa: NPY002 - the global state is what is watched
-    before, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before, numbers = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     with seeded(5, "step", 1):
         first = torch.rand(4)
     assert torch.equal(torch.get_rng_state(), before)
-    assert (np.random.get_state()[1] == numbers).all()  # noqa: NPY002
+    assert (np.random.get_state(legacy=False)["state"]["key"] == numbers).all()  # noqa: NPY002
     with seeded(5, "step", 1):
         assert torch.equal(torch.rand(4), first)
     with seeded(5, "step", 2):

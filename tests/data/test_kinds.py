@@ -18,7 +18,7 @@ from trainwell.data.columns import (
     date_part,
     infinite,
 )
-from trainwell.data.kinds import DATE_FORMATS, distinct_in, kind_of, missing_in
+from trainwell.data.kinds import DATE_FORMATS, counts_in, kind_of
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -159,6 +159,6 @@ def test_counts() -> None:
     assert infinite(pl.Series([1.0, float("inf"), -float("inf")])) == 2
     assert infinite(pl.Series(["1", "inf", "x"])) == 1
     assert infinite(pl.Series([1])) == 0
-    assert missing_in(pl.Series(["", "a", "?"])) == 2
-    assert missing_in(pl.Series([1.0, float("nan"), None])) == 2
-    assert distinct_in(pl.Series(["a", "b", None, "a"])) == 2
+    assert counts_in(pl.Series(["", "a", "?"])).missing == 2
+    assert counts_in(pl.Series([1.0, float("nan"), None])).missing == 2
+    assert counts_in(pl.Series(["a", "b", None, "a"])).distinct == 2

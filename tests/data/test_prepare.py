@@ -1,10 +1,8 @@
 """A prepared folder: made once, whole or not at all, and the same from the same data."""
 
 import json
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,14 +148,20 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
+# Its processes are forked off one that has done nothing but import: the libraries are loaded once, not once a process.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["trainwell.data.prepare"])
+
 SCRIPT = """
-import sys, time
-from pathlib import Path
+import time
 from trainwell.data import assemble, image_store, prepare, storage
-cache, root, stage = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+commit = storage._commit
 def stop(*args, **kwargs):
-    print("here", flush=True)
+    said.send_bytes(b"here")
     time.sleep(60)
+def commit_together(*args):
+    barrier.wait(60)
+    commit(*args)
 if stage == "decoding":
     image_store.ArrayWriter.append = stop
 elif stage == "splitting":
@@ -166,6 +170,8 @@ elif stage == "written":
     storage._sync = stop
 elif stage == "renaming":
     storage._commit = stop
+elif stage == "two at once":
+    storage._commit = commit_together
 prepare.prepare(root, cache=cache)
 """
 
@@ -173,12 +179,16 @@ prepare.prepare(root, cache=cache)
 @pytest.mark.parametrize("stage", ["decoding", "splitting", "written", "renaming"])
 def test_kill(picture_folder: Maker, tmp_path: Path, stage: str) -> None:
     root, cache = picture_folder(), tmp_path / "cache"
-    with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(cache), str(root), stage], stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"here\n"
-        process.send_signal(signal.SIGKILL)
+    hear, said = PROCESSES.Pipe(duplex=False)
+    with hear:
+        with said:
+            process = PROCESSES.Process(
+                target=exec, args=(SCRIPT, {"cache": cache, "root": root, "stage": stage, "said": said})
+            )
+            process.start()
+        assert hear.recv_bytes() == b"here"
+        process.kill()
+        process.join()
     left = list(cache.iterdir())
     assert len(left) == 1
     assert left[0].name.startswith(".building-")
@@ -189,9 +199,13 @@ def test_kill(picture_folder: Maker, tmp_path: Path, stage: str) -> None:
 
 def test_two_at_once(picture_folder: Maker, tmp_path: Path) -> None:
     root, cache = picture_folder(), tmp_path / "cache"
-    command = [sys.executable, "-c", SCRIPT, str(cache), str(root), "not at all"]
-    processes = [subprocess.Popen(command) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
+    given = {"cache": cache, "root": root, "stage": "two at once", "barrier": PROCESSES.Barrier(2)}
+    processes = [PROCESSES.Process(target=exec, args=(SCRIPT, given)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
     assert [path.name for path in cache.iterdir()] == [prepare(root, cache=cache).folder.name]
 
 

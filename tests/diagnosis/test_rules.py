@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from trainwell.activations import ACTIVATIONS
+from trainwell.core.records.curve import Curve
 from trainwell.core.records.data import DataRecord
+from trainwell.core.records.evidence import SmallSample
 from trainwell.core.records.finding import Finding
 from trainwell.core.records.hyperparameters import Architecture, Hyperparameters
 from trainwell.core.records.observation import Observation
@@ -802,6 +804,36 @@ def test_small_sample_names_earlier_attempts(case: Case) -> None:
     assert finding is not None
     assert "(2 other rates were tried before)" in finding.message
     assert finding.remedies[0].change == {"optimization.lr*": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("left", "falls", "severity", "end", "cause"),
+    [
+        (0.02, True, "info", "and was still falling when the steps ran out.", "Nothing has to be changed"),
+        (0.2, True, "warning", "and was still falling.", "too few steps, or too low a rate"),
+        (0.05, False, "warning", "and stopped there.", "too small to learn noise in the targets"),
+    ],
+)
+def test_noisy_targets_learnt_slowly_are_no_fault(
+    left: float, falls: bool, severity: str, end: str, cause: str
+) -> None:
+    steps = torch.arange(600, dtype=torch.float64)
+    noise = 0.002 * torch.randn(600, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    loss = left + (1 - left) * (1 - steps / (620 if falls else 300)).clamp(min=0) + noise
+    seen = SmallSample(
+        samples=160,
+        lr=0.01,
+        loss=Curve(name="lr 0.01", x=tuple(steps.tolist()), y=tuple(loss.tolist())),
+        metric=Curve(name="lr 0.01", x=(600.0,), y=(1.0 - left,), y_label="R²"),
+    )
+    finding = only("OPT010", Observation(small_sample=seen))
+    assert finding is not None
+    assert finding.severity == severity
+    reached = "reached" if severity == "info" else "reached only"
+    assert finding.message.startswith(f"On 160 samples to learn by heart, the network {reached} R² ")
+    assert finding.message.endswith(end)
+    assert cause in finding.cause
+    assert (finding.remedies == ()) == (severity == "info")
 
 
 def test_sweep_that_still_falls_at_its_end(lab: Any) -> None:

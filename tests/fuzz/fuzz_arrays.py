@@ -70,7 +70,7 @@ def array_shape(archive: Archive, draw: random.Random) -> None:
         lambda: np.stack([array] * 3, axis=1),
         lambda: np.stack([array] * 5, axis=-1),
         lambda: array.reshape(len(array), -1)[:, :0],
-        lambda: np.float64(3.0).reshape(()),
+        lambda: np.array(3.0),
     )
     archive.arrays[key] = draw.choice(kinds)()
 
@@ -243,8 +243,8 @@ def write_idx(case: Case, idx: Idx, draw: random.Random) -> None:
         head = bytes([0, 0, CODES.get(kind, 0x08), array.ndim]) + np.array(array.shape, ">u4").tobytes()
         data = idx.headers.get(name, head) + array.astype(f">{kind}").tobytes()
         data = gzip.compress(data, mtime=0) if idx.zipped else data
-        data = idx.damage.get(name, lambda same: same)(data)
-        (folder / f"{name}{'.gz' if idx.zipped else ''}").write_bytes(data)
+        damage = idx.damage.get(name)
+        (folder / f"{name}{'.gz' if idx.zipped else ''}").write_bytes(damage(data) if damage else data)
     files = sorted(folder.iterdir())
     case.arguments.append(str(folder if idx.whole_folder or not files else files[-2 if len(files) > 1 else 0]))
 

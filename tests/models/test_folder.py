@@ -1,5 +1,6 @@
 """models/folder.py: a finished model on disk, and what is refused of it."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -68,6 +69,25 @@ def test_a_damaged_record_is_refused_in_one_sentence(tmp_path: Path, text: str, 
     with pytest.raises(ModelError, match=sentence) as refused:
         read_model_record(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_a_record_of_before_has_temperature_one(tmp_path: Path, about: ModelRecord) -> None:
+    save_model(tmp_path, network(), dataclasses.replace(about, temperature=0.5))
+    assert read_model_record(tmp_path).temperature == 0.5
+    path = tmp_path / "model.json"
+    plain = json.loads(path.read_text())
+    del plain["temperature"]
+    path.write_text(json.dumps(plain))
+    assert read_model_record(tmp_path).temperature == 1.0
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, "NaN", "Infinity"])
+def test_a_temperature_that_is_none_is_refused(tmp_path: Path, about: ModelRecord, temperature: float | str) -> None:
+    save_model(tmp_path, network(), about)
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"temperature": temperature}))
+    with pytest.raises(ModelError, match=r"is damaged: `temperature > 0` must hold"):
+        read_model_record(tmp_path)
 
 
 def test_what_is_no_model_folder_is_refused(tmp_path: Path) -> None:

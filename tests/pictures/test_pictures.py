@@ -40,6 +40,7 @@ from trainwell.pictures.drawing import BLUE, GREEN, INK, ORANGE, PINK
 from trainwell.pictures.grid import grid, scale, slices
 from trainwell.pictures.initial import initial_loss, layer_statistics
 from trainwell.pictures.lines import MOST_POINTS, points
+from trainwell.pictures.reliability import LARGEST_POINT, SMALLEST_POINT, reliability
 from trainwell.pictures.scatter import predictions
 from trainwell.pictures.svg import to_svg
 from trainwell.pictures.sweep import confirmations, sweep
@@ -84,6 +85,7 @@ def drawings(run: RunRecord) -> list[tuple[str, Draw]]:
         outcome = run.outcome
         made.append(("confusion", lambda: confusion(outcome.confusion, run.data.output.names)))
         made.append(("recalls", lambda: recalls(outcome.classes)))
+        made.append(("reliability", lambda: reliability(outcome.calibration)))
         made.append(("predictions", lambda: predictions(outcome.truth, outcome.predicted, run.data.output.names[0])))
     made.append(("training", lambda: training(run.trials[-1], task)))
     return made
@@ -284,6 +286,18 @@ def test_recalls_draws_one_point_a_class_the_weakest_first(runs: dict[str, RunRe
     assert run.outcome is not None
     drawn = [x for x, _ in marks(recalls(run.outcome.classes))]
     assert drawn == pytest.approx(sorted(100 * one.recall for one in run.outcome.classes))
+
+
+def test_reliability_draws_one_point_a_bin_larger_with_its_samples(runs: dict[str, RunRecord]) -> None:
+    outcome = runs["classification"].outcome
+    assert outcome is not None
+    figure = reliability(outcome.calibration)
+    assert marks(figure) == [(100 * one.confidence, 100 * one.right) for one in outcome.calibration]
+    sizes = [line.get_markersize() for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (SMALLEST_POINT, LARGEST_POINT)
+    assert figure.axes[0].get_xlim() == figure.axes[0].get_ylim() == (0, 100)
+    assert "No probability was measured." in words(reliability(()))
 
 
 def test_predictions_draws_one_point_a_sample(runs: dict[str, RunRecord]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainwell.core.directions import DIRECTIONS
 from trainwell.pictures.text import clean, duration, metric, number, percent, shorten
 
 ANY_TEXT = st.text(st.characters(), max_size=60)
@@ -29,6 +30,7 @@ def test_clean_keeps_what_people_write() -> None:
 
 def test_clean_replaces_what_turns_the_reading_direction() -> None:
     assert clean("a\u202egnp.exe\x1b[0m\ud800") == "a\ufffdgnp.exe\ufffd[0m\ufffd"
+    assert clean("".join(DIRECTIONS)) == "\ufffd" * len(DIRECTIONS)
 
 
 @settings(deadline=None, max_examples=100)

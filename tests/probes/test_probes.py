@@ -86,6 +86,20 @@ def test_what_cannot_be_learnt_by_heart_gives_its_best_attempt(setup_of: Make) -
     assert len(section.attempts) == 1
 
 
+def test_the_best_rate_goes_on_where_none_fits(setup_of: Make) -> None:
+    setup = setup_of(network(), optimizer="adamw")
+    short = small_sample(setup, lrs=[1e-7, 0.01], max_steps=20, enough=1.0)
+    longer = small_sample(setup, lrs=[1e-7, 0.01], max_steps=20, enough=1.0, more_steps=300)
+    whole = small_sample(setup, lrs=[0.01], max_steps=320, enough=1.0)
+    assert (short.lr, longer.lr, len(short.loss.x)) == (0.01, 0.01, 20)
+    assert [len(curve.x) for curve in longer.attempts] == [20]
+    assert max(short.metric.y) < max(longer.metric.y) == 1.0
+    # It is one training: going on is not starting again.
+    shared = min(len(longer.loss.y), len(whole.loss.y))
+    assert longer.loss.y[:shared] == whole.loss.y[:shared]
+    assert longer.loss.x == tuple(float(step) for step in range(1, len(longer.loss.y) + 1))
+
+
 def test_a_rate_that_explodes_ends_at_once(setup_of: Make) -> None:
     section = small_sample(bowl(setup_of(network())), lrs=[1e6], max_steps=50, enough=0.999)
     assert len(section.loss.x) < 20
@@ -172,14 +186,14 @@ def bits(setup: Setup) -> dict[str, Any]:
     ]
     found["data"] = setup.inputs.numpy().tobytes() + setup.targets.numpy().tobytes() + setup.train.numpy().tobytes()
     found["torch"] = torch.get_rng_state().numpy().tobytes()
-    found["numpy"] = np.random.get_state()[1].tobytes()  # noqa: NPY002 - the global state is what is watched
+    found["numpy"] = np.random.get_state(legacy=False)["state"]["key"].tobytes()  # noqa: NPY002 - the global state is what is watched
     # Python's own generator is not watched: beartype, which checks the shapes here, draws from it.
     return found
 
 
 PROBES: dict[str, Callable[[Setup], object]] = {
     "initial_loss": initial_loss,
-    "small_sample": lambda setup: small_sample(setup, lrs=[0.1, 0.01], max_steps=20, enough=2.0),
+    "small_sample": lambda setup: small_sample(setup, lrs=[0.1, 0.01], max_steps=20, enough=2.0, more_steps=20),
     "lr_sweep": lambda setup: lr_sweep(setup, low=1e-4, high=10.0, steps=30),
     "confirm": lambda setup: confirm(setup, lr_sweep(setup, low=1e-4, high=1.0, steps=20), lrs=[0.1], steps=10),
 }

@@ -14,9 +14,11 @@ from torch import nn
 
 from trainwell.core.errors import DataError, ModelError, ResumeError, SettingError
 from trainwell.core.records.evidence import Evidence
+from trainwell.data.prepare import prepare
 from trainwell.diagnosis.rules.optimization import cannot_overfit_small_sample
-from trainwell.recipe.fit import FitResult, fit, read_run, resume
+from trainwell.recipe.fit import FitResult, fit, resume
 from trainwell.recipe.predict import load_predictor
+from trainwell.recipe.read_run import read_run
 from trainwell.store.folder import RunFolder
 
 STEPS = 150
@@ -160,12 +162,8 @@ def test_classes_of_two_samples(tmp_path: Path, kind: str) -> None:
 
 
 def test_no_validation_part_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_table: Any) -> None:
-    from trainwell.recipe import fit as module
-
-    given = module.prepare
-
     def without_validation(*args: Any, **options: Any) -> Any:
-        dataset = given(*args, **options)
+        dataset = prepare(*args, **options)
         parts = dict(dataset.parts)
         parts["train"] = np_sorted(parts["train"], parts["validation"])
         parts["validation"] = parts["validation"][:0]
@@ -174,7 +172,7 @@ def test_no_validation_part_is_no_crash(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr("trainwell.search.rebuild._opened", lambda *_: made)
         return made
 
-    monkeypatch.setattr(module, "prepare", without_validation)
+    monkeypatch.setattr("trainwell.recipe.fit.prepare", without_validation)
     found = fit(small_table, budget_steps=60, runs=tmp_path)
     assert found.record.data.sizes["validation"] == 0 or found.result.test.n > 0
     x = np.random.default_rng(0).integers(0, 256, (60, 6, 6), dtype=np.uint8)
@@ -326,8 +324,8 @@ def test_interrupted_at_any_step_and_resumed_is_the_undisturbed_run(
 def test_a_kept_training_that_diverges_is_trained_again_at_a_lower_rate(
     tmp_path: Path, small_table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainwell.recipe import fit as module
     from trainwell.recipe import keep as room
+    from trainwell.recipe import steps as module
 
     given = room.keep
 

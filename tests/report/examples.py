@@ -36,7 +36,7 @@ from trainwell.core.records.hyperparameters import (
     Regularization,
 )
 from trainwell.core.records.layout import InputLayout, OutputLayout
-from trainwell.core.records.outcome import ClassFigures, Mistake, Outcome
+from trainwell.core.records.outcome import CalibrationBin, ClassFigures, Mistake, Outcome
 from trainwell.core.records.run import Budget, Decision, Result, RunRecord, Settings, StepLine, TestLine
 from trainwell.core.records.trial import Metrics, Score, TrialRecord, TrialSpec
 
@@ -470,6 +470,13 @@ def classification_outcome(
         classes=classes,
         mistakes=mistakes,
         calibration_error=0.013,
+        temperature=0.48,
+        calibration=(
+            CalibrationBin(confidence=0.44, right=0.5, count=4, interval=(0.15, 0.85)),
+            CalibrationBin(confidence=0.71, right=0.75, count=8, interval=(0.41, 0.93)),
+            CalibrationBin(confidence=0.91, right=0.95, count=20, interval=(0.76, 0.99)),
+            CalibrationBin(confidence=0.997, right=328 / 328, count=328, interval=(0.988, 1.0)),
+        ),
     )
 
 
@@ -816,6 +823,12 @@ def hostile(folder: Path) -> RunRecord:
             for row, name in enumerate(names)
         ),
         calibration_error=INF,
+        temperature=NAN,
+        calibration=(
+            CalibrationBin(confidence=NAN, right=INF, count=0, interval=(NAN, INF)),
+            CalibrationBin(confidence=1e300, right=-1.0, count=10**12, interval=(-INF, 1e300)),
+            CalibrationBin(confidence=0.5, right=0.5, count=1, interval=(NAN, NAN)),
+        ),
     )
     data = dataclasses.replace(
         base.data,

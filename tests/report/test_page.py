@@ -1,6 +1,7 @@
 """The page of a run: whole, self-contained, deterministic, and deaf to what data says."""
 
 import dataclasses
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import ModuleType
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from trainwell.core.errors import StoreError
 from trainwell.core.records.evidence import Evidence
 from trainwell.core.records.run import RunRecord
 from trainwell.pictures.text import clean
@@ -269,19 +271,39 @@ def test_a_name_with_a_space_is_quoted_for_the_shell(runs: dict[str, RunRecord])
     assert "trainwell fit --resume 'my run; rm -rf'" in read(render(run)).text
 
 
+@pytest.mark.parametrize(
+    ("n", "interval", "said"),
+    [
+        (4, (0.15, 0.85), "So few test samples do not show whether the network learnt anything"),
+        (360, (0.45, 0.55), "The network found nothing that holds on data it was not trained on"),
+    ],
+)
+def test_few_test_samples_are_not_taken_for_a_network_that_learnt_nothing(
+    runs: dict[str, RunRecord], n: int, interval: tuple[float, float], said: str
+) -> None:
+    run = runs["classification"]
+    assert run.outcome is not None
+    assert run.result is not None
+    outcome = dataclasses.replace(run.outcome, value=0.5, n=n, interval=interval)
+    result = dataclasses.replace(run.result, learnable=False)
+    assert said in read(render(dataclasses.replace(run, outcome=outcome, result=result))).text
+
+
 def test_write_is_whole_or_not_at_all(
     runs: dict[str, RunRecord], pages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "report.html"
     write(runs["unfinished"], path)
     assert path.read_text() == pages["unfinished"]
-    assert path.stat().st_mode & 0o777 == 0o644
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask, "a report is handed around"
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("trainwell.report.page.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr("trainwell.core.files.os.fsync", full)
+    with pytest.raises(StoreError, match="cannot be written: the disk is full"):
         write(runs["regression"], path)
     assert path.read_text() == pages["unfinished"]
     assert list(tmp_path.iterdir()) == [path]

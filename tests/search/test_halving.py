@@ -1,6 +1,7 @@
 """search/halving.py: promotions are a pure function of a rung's results."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -62,7 +63,7 @@ class Recorded(Trials):
         self.asked.append((spec.number, until_step))
         return commit(self.values[spec.number][self.steps.index(until_step)], 0.5, until_step=until_step)
 
-    def end(self, numbers: list[int], state: str) -> None:
+    def end(self, numbers: Sequence[int], state: str) -> None:
         for number in numbers:
             assert number not in self.ended
             self.ended[number] = state

@@ -150,7 +150,7 @@ def test_averaging_begins_as_a_plain_mean_and_goes_on_as_torchs_moving_average(p
 def test_global_generators_and_other_grads_are_left_alone(parts: Any) -> None:
     torch.manual_seed(4)
     np.random.seed(4)  # noqa: NPY002 - the global state is what is watched
-    before, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before, numbers = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     model = parts.network()
     for _ in train(
         model,
@@ -162,7 +162,7 @@ def test_global_generators_and_other_grads_are_left_alone(parts: Any) -> None:
         seed=0,
     ):
         assert torch.equal(torch.get_rng_state(), before)
-    assert (np.random.get_state()[1] == numbers).all()  # noqa: NPY002
+    assert (np.random.get_state(legacy=False)["state"]["key"] == numbers).all()  # noqa: NPY002
 
 
 def test_groups_have_their_own_factor_on_the_rate(parts: Any) -> None:

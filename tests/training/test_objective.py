@@ -1,4 +1,4 @@
-"""training/objective.py, optimizer.py, setup.py and observe.py against torch and scikit-learn."""
+"""training/objective.py and optimizer.py against torch and scikit-learn."""
 
 import itertools
 import math
@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import r2_score
-from torch import nn
 from torch.nn import functional
 
-from trainwell.core.errors import DataError, SettingError
+from trainwell.core.errors import DataError
 from trainwell.core.records.hyperparameters import Architecture, Hyperparameters, Optimization, Regularization, Schedule
 from trainwell.core.records.layout import OutputLayout
 from trainwell.training.objective import Objective, r2, score, standardize, unstandardize
-from trainwell.training.observe import evaluate, outputs
 from trainwell.training.optimizer import build_optimizer, build_schedule
-from trainwell.training.setup import Setup
 
 CLASSES = OutputLayout(task="classification", size=3, names=("a", "b", "c"))
 NUMBERS = OutputLayout(task="regression", size=2, names=("a", "b"), means=(1.0, -2.0), stds=(2.0, 10.0))
@@ -97,39 +94,3 @@ def test_the_rate_warms_up_stays_and_falls_to_nearly_nothing() -> None:
     assert rates[-1] < 0.02
     flat = build_schedule(point, total_steps=100, decay_from=100)
     assert [flat(step) for step in range(10, 100)] == [0.5] * 90
-
-
-def test_a_setup_names_all_that_is_wrong_at_once(parts: Any) -> None:
-    with pytest.raises(SettingError, match=r"equally many, but got 50 and 49.*`batch_size >= 1`.*must not be empty"):
-        Setup(
-            model=nn.Linear(4, 3),
-            inputs=parts.inputs,
-            targets=parts.targets[1:],
-            train=torch.arange(0),
-            validation=torch.arange(0),
-            output=CLASSES,
-            loss=Objective(output=CLASSES),
-            optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
-            batch_size=0,
-        )
-
-
-def test_outputs_are_in_test_mode_and_the_mode_stays(parts: Any) -> None:
-    model = parts.network().train()
-    index = torch.tensor([4, 2, 9])
-    found = outputs(model, parts.inputs, index)
-    assert model.training
-    assert torch.equal(found, outputs(model, parts.inputs, index))
-    assert torch.equal(found, model.eval()(parts.inputs[index]).detach())
-    made = evaluate(model, parts.inputs, parts.targets, index, CLASSES)
-    assert made.metric == (found.argmax(1) == parts.targets[index]).double().mean().item()
-    assert math.isclose(made.loss, functional.cross_entropy(found, parts.targets[index]).item())
-    assert not model.training
-
-
-def test_views_are_averaged(parts: Any) -> None:
-    model = parts.network().eval()
-    index = torch.arange(7)
-    found = outputs(model, parts.inputs, index, views=lambda batch: iter((batch, -batch)))
-    wanted = (model(parts.inputs[index]) + model(-parts.inputs[index])) / 2
-    assert torch.allclose(found, wanted.detach())

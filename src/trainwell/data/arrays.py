@@ -1,7 +1,7 @@
 """What Python users hold, as NumPy arrays and polars tables."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import narwhals as nw
 import numpy as np
@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from trainwell.core.errors import DataError, TargetError, suggestion
+from trainwell.data.blocks import Blocks
 from trainwell.data.raw import shown
+
+Table = TypeVar("Table", pl.DataFrame, Blocks)
 
 
 def as_array(values: Any) -> NDArray[Any]:
@@ -126,7 +129,7 @@ def frame_of_rows(array: NDArray[Any]) -> pl.DataFrame:
     return pl.DataFrame({f"column {i + 1}": _series(array[:, i]) for i in range(array.shape[1])})
 
 
-def split_off_targets(frame: pl.DataFrame, target: tuple[str, ...]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def split_off_targets(frame: Table, target: tuple[str, ...]) -> tuple[Table, Table]:
     """A table's inputs and its targets.
 
     Raises:
@@ -141,10 +144,10 @@ def split_off_targets(frame: pl.DataFrame, target: tuple[str, ...]) -> tuple[pl.
         raise TargetError(f'The target must be a column, but there is no "{shown(unknown[0])}". {hint}')
     if len(set(target)) < len(target):
         raise TargetError(f"Each target must be named once, but got {', '.join(target)}.")
-    inputs = frame.drop(target)
-    if not inputs.width:
+    others = [name for name in frame.columns if name not in target]
+    if not others:
         raise DataError("A table needs columns besides its targets, but it has none.")
-    return inputs, frame.select(target)
+    return frame.select(others), frame.select(list(target))
 
 
 def _some(names: Sequence[str], most: int = 12) -> str:

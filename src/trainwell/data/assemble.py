@@ -11,12 +11,13 @@ from trainwell.core.errors import DataError, TargetError
 from trainwell.core.protocols import Progress
 from trainwell.core.records.data import ColumnRecord, LeftOut
 from trainwell.core.seeds import generator
-from trainwell.data import columns as cells
-from trainwell.data.duplicates import are_copies, groups_of_pictures, groups_of_rows
+from trainwell.data.blocks import Blocks, table_in_blocks
+from trainwell.data.duplicates import are_copies, groups_of_rows
 from trainwell.data.encoders import Encoder
 from trainwell.data.fitting import fit_table
 from trainwell.data.image_store import store
-from trainwell.data.kinds import distinct_in, kind_of, missing_in
+from trainwell.data.kinds import counts_in, kind_of
+from trainwell.data.look_alikes import repeats_of_pictures
 from trainwell.data.raw import PARTS, PictureFiles, Pixels, Raw, shown
 from trainwell.data.splits import draw_parts, strata_of_quantities
 from trainwell.data.storage import ArrayWriter
@@ -41,7 +42,7 @@ class Assembled:
     encoder: Encoder
     parts: NDArray[np.int8]
     kept: NDArray[np.int64]
-    chosen: NDArray[np.int64]
+    chosen: NDArray[np.int64] | slice
     duplicates: int
     columns: tuple[ColumnRecord, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -49,15 +50,16 @@ class Assembled:
 
 
 def _split(
-    targets: Targets, chosen: NDArray[np.int64], groups: NDArray[np.int64], given: NDArray[np.int8], seed: int
+    targets: Targets, chosen: NDArray[np.int64] | slice, groups: NDArray[np.int64], given: NDArray[np.int8], seed: int
 ) -> tuple[NDArray[np.int8], int, tuple[str, ...]]:
     values = targets.values[chosen]
     strata = values if targets.task == "classification" else strata_of_quantities(values)
-    duplicates = len(groups) - len(np.unique(groups))
+    differing = int(groups.max()) + 1
+    duplicates = len(groups) - differing
     warnings: list[str] = []
     if duplicates and not are_copies(groups):
         warnings.append(
-            f"Only {len(np.unique(groups)):,} of {len(groups):,} samples differ: repeats are taken for what the data "
+            f"Only {differing:,} of {len(groups):,} samples differ: repeats are taken for what the data "
             "is like, and stand on both sides of the split."
         )
         groups = np.arange(len(groups))
@@ -66,16 +68,22 @@ def _split(
     empty = [part for i, part in enumerate(PARTS) if not (parts == i).any()]
     if empty:
         raise DataError(
-            f"Each part needs samples, but nothing is left for {empty[0]}: only {len(np.unique(groups)):,} samples "
+            f"Each part needs samples, but nothing is left for {empty[0]}: only {int(groups.max()) + 1:,} samples "
             "differ. Add samples that differ."
         )
     fixed = given > 0
-    apart = [np.isin(groups[fixed], groups[parts == i]) & (parts[fixed] != i) for i in range(len(PARTS))]
-    shared = int(np.logical_or.reduce(apart).sum())
+    apart = np.zeros(int(fixed.sum()), bool)
+    if len(apart):
+        for i in range(len(PARTS)):
+            apart |= np.isin(groups[fixed], groups[parts == i]) & (parts[fixed] != i)
+    shared = int(apart.sum())
     if shared:
         warnings.append(f"{shared:,} samples of the validation or test part given repeat a sample of another part.")
     if targets.task == "classification":
-        unseen = np.setdiff1d(values[parts != 0], values[parts == 0])
+        absent = np.ones(len(targets.names), bool)
+        absent[values[parts == 0]] = False
+        # A class that no sample is left of is in no part.
+        unseen = np.intersect1d(np.flatnonzero(absent), values[parts != 0])
         if len(unseen):
             raise TargetError(
                 f'Every class must be in the training part, but "{targets.names[int(unseen[0])]}" is in another only. '
@@ -84,49 +92,50 @@ def _split(
     return parts, duplicates, tuple(warnings)
 
 
-def assemble_table(folder: Path, raw: Raw, frame: pl.DataFrame, targets: Targets, *, seed: int) -> Assembled:
+def assemble_table(folder: Path, raw: Raw, inputs: pl.DataFrame | Blocks, targets: Targets, *, seed: int) -> Assembled:
     """A table as `inputs.npy`.
 
     Args:
         folder: where it is written.
         raw: the data as found.
-        frame: its inputs.
+        inputs: its inputs.
         targets: encoded.
         seed: of the split.
     Raises:
         DataError: no column is left to learn from, or too few rows differ.
     """
     kept = targets.kept
-    frame = frame[kept]
-    found = {column.name: kind_of(column) for column in frame.iter_columns()}
+    table = table_in_blocks(inputs)
+    found = {name: kind_of(table.column(name, rows=kept)) for name in table.columns}
     kinds = tuple(column for column, _ in found.values() if column is not None)
     if not kinds:
         raise DataError("A table needs a column to learn from, but all are empty, constant or identifiers.")
-    groups = groups_of_rows(frame, kinds)
-    chosen = np.arange(len(kept))
-    parts, duplicates, warnings = _split(targets, chosen, groups, raw.parts[kept], seed)
-    encoder, constant = fit_table(frame[np.flatnonzero(parts == 0)], kinds)
+    groups = groups_of_rows(table, kinds, rows=kept)
+    parts, duplicates, warnings = _split(targets, slice(None), groups, raw.parts[kept], seed)
+    del groups
+    encoder, constant = fit_table(table, kinds, rows=kept[parts == 0])
     with ArrayWriter(folder / "inputs.npy", shape=encoder.layout.shape, dtype=np.float32) as writer:
-        for start in range(0, frame.height, 100_000):
-            writer.append(encoder.encode_rows(frame[start : start + 100_000]))
+        for frame in table.frames([column.name for column in encoder.columns], rows=kept):
+            writer.append(encoder.encode_rows(frame))
+    counts = {name: counts_in(table.column(name, rows=kept)) for name in found}
     records = tuple(
         ColumnRecord(
             name=shown(name),
             kind="left out" if column is None or name in constant else column.kind,
-            missing=missing_in(frame[name]),
-            distinct=distinct_in(frame[name]),
+            missing=counts[name].missing,
+            distinct=counts[name].distinct,
             why=constant.get(name, why),
         )
         for name, (column, why) in found.items()
     )
-    infinite = [name for name, (column, _) in found.items() if column is not None and cells.infinite(frame[name])]
+    infinite = [name for name, (column, _) in found.items() if column is not None and counts[name].infinite]
     if infinite:
         warnings += (f"Infinite values count as missing, in {', '.join(shown(name) for name in infinite[:5])}.",)
     return Assembled(
         encoder=encoder,
         parts=parts,
         kept=kept,
-        chosen=chosen,
+        chosen=slice(None),
         duplicates=duplicates,
         columns=records,
         warnings=warnings,
@@ -161,9 +170,9 @@ def assemble_pictures(
     chosen = stored.kept
     if targets.task == "classification":
         check_counts(np.bincount(targets.values[chosen], minlength=len(targets.names)), targets.names)
-    groups = groups_of_pictures(np.load(file, mmap_mode="r", allow_pickle=False))
+    repeats = repeats_of_pictures(np.load(file, mmap_mode="r", allow_pickle=False), scratch=folder / "sketches.npy")
     kept = targets.kept[chosen]
-    parts, duplicates, warnings = _split(targets, chosen, groups, raw.parts[kept], seed)
+    parts, duplicates, warnings = _split(targets, chosen, repeats.groups, raw.parts[kept], seed)
     return Assembled(
         encoder=stored.encoder,
         parts=parts,
@@ -171,5 +180,5 @@ def assemble_pictures(
         chosen=chosen,
         duplicates=duplicates,
         left_out=stored.left_out,
-        warnings=warnings,
+        warnings=(*repeats.warnings, *warnings),
     )

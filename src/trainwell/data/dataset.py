@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from trainwell.core.jsonio import from_json
 from trainwell.core.records.data import DataRecord
 from trainwell.data.encoders import Encoder, ImageEncoder, TableEncoder
 from trainwell.data.raw import PARTS
+from trainwell.data.texts import Texts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,9 +39,10 @@ class Dataset:
     encoder: Encoder
 
     @functools.cached_property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> Sequence[str]:
         """The samples' names: files as the user has them, or "row 17" counted from 1."""
-        return tuple((self.folder / "names.txt").read_text("utf-8").split("\n"))
+        with (self.folder / "names.txt").open(encoding="utf-8", newline="\n") as file:
+            return Texts(line.removesuffix("\n") for line in file)
 
     def source_of(self, i: int) -> str:
         """Where sample `i` comes from, such as "cats/17.png" or "row 17"."""

@@ -1,6 +1,7 @@
 """Folders of pictures: a folder a class, or train, val and test folders of them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from trainwell.core.records.data import LeftOut
 from trainwell.data.fingerprint import digest_of_files, digest_of_text
 from trainwell.data.images import SUFFIXES
 from trainwell.data.raw import UNDECIDED, Located, PictureFiles, Raw, shown_path
+from trainwell.data.texts import Texts
 
 PART_FOLDERS = {
     "train": 0,
@@ -51,8 +53,12 @@ def walk(folder: str) -> tuple[list[str], list[LeftOut]]:
     Returns:
         Paths in the order of their bytes, and what could not be entered.
     """
-    files: list[str] = []
     left_out: list[LeftOut] = []
+    return list(_below(folder, left_out)), left_out
+
+
+def _below(folder: str, left_out: list[LeftOut]) -> Iterator[str]:
+    # One folder's names are held at a time.
     stack: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
     while stack:
         current, above = stack.pop()
@@ -62,14 +68,26 @@ def walk(folder: str) -> tuple[list[str], list[LeftOut]]:
             if own in above:
                 left_out.append(LeftOut(name=shown_path(current), why="a link that leads in a circle"))
                 continue
-            entries = listed(current)
-        except (OSError, DataError) as error:
-            why = error.strerror if isinstance(error, OSError) else "the folder cannot be read"
+            folders, files = _names_in(current)
+        except OSError as error:
+            why = error.strerror or "the folder cannot be read"
             left_out.append(LeftOut(name=shown_path(current), why=f"it cannot be read: {why}"))
             continue
-        stack += [(entry.path, above | {own}) for entry in reversed(entries) if _is_folder(entry)]
-        files += [entry.path for entry in entries if not _is_folder(entry)]
-    return files, left_out
+        here = current if current.endswith(os.sep) else current + os.sep
+        stack += [(here + os.fsdecode(name), above | {own}) for name in reversed(folders)]
+        for name in files:
+            yield here + os.fsdecode(name)
+
+
+def _names_in(folder: str) -> tuple[list[bytes], list[bytes]]:
+    names: tuple[list[bytes], list[bytes]] = ([], [])
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not is_litter(entry.name):
+                names[0 if _is_folder(entry) else 1].append(os.fsencode(entry.name))
+    for each in names:
+        each.sort()
+    return names
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -116,31 +134,41 @@ def locate(folder: Path) -> Located:
     """
     root = os.fspath(folder)
     parts = part_folders(root) or {UNDECIDED: root}
-    found: list[tuple[str, str, int]] = []
+    # Of a million pictures only names are held, in one piece; labels and parts run on from picture to picture.
+    here = root if root.endswith(os.sep) else root + os.sep
+    runs: list[tuple[str, int, int]] = []
     left_out: list[LeftOut] = []
     ignored: list[str] = []
     warnings: list[str] = []
-    for code, path in parts.items():
-        classes = [entry for entry in listed(path) if _is_folder(entry)]
-        loose = [entry.path for entry in listed(path) if not _is_folder(entry)]
-        if not classes:
-            raise DataError(_no_classes(path, loose))
-        ignored += [os.path.relpath(item, root) for item in loose]
-        shown_as: dict[str, str] = {}
-        for entry in classes:
-            label = shown_path(entry.name)
-            if shown_as.setdefault(label, entry.name) != entry.name:
-                raise DataError(f'Class folders must differ in name, but two are shown as "{label}". Rename one.')
-            files, unreadable = walk(entry.path)
-            left_out += unreadable
-            if not files:
-                warnings.append(f'The class folder "{label}" is empty.')
-            found += [(file, label, code) for file in files]
-    if not found:
+
+    def found() -> Iterator[str]:
+        for code, path in parts.items():
+            classes = [entry for entry in listed(path) if _is_folder(entry)]
+            loose = [entry.path for entry in listed(path) if not _is_folder(entry)]
+            if not classes:
+                raise DataError(_no_classes(path, loose))
+            ignored.extend(os.path.relpath(item, root) for item in loose)
+            shown_as: dict[str, str] = {}
+            for entry in classes:
+                label = shown_path(entry.name)
+                if shown_as.setdefault(label, entry.name) != entry.name:
+                    raise DataError(f'Class folders must differ in name, but two are shown as "{label}". Rename one.')
+                count = 0
+                for file in _below(entry.path, left_out):
+                    yield file.removeprefix(here)
+                    count += 1
+                if not count:
+                    warnings.append(f'The class folder "{label}" is empty.')
+                runs.append((label, code, count))
+
+    below = Texts(found())
+    if not len(below):
         raise DataError(
             f"A folder must hold pictures in a folder for each class, but the folders in {shown_path(root)} are empty."
         )
-    names = [shown_path(os.path.relpath(path, root)) for path, _, _ in found]
+    paths = below.written_as(lambda name: here + name)
+    names = below.written_as(shown_path)
+    codes = np.repeat(np.array([code for _, code, _ in runs], np.int8), [count for _, _, count in runs])
     strays = [name for name in ignored if Path(name).suffix.lower() in SUFFIXES]
     if strays:
         warnings.append(
@@ -148,16 +176,17 @@ def locate(folder: Path) -> Located:
         )
 
     def digest() -> str:
-        pairs = ((f"{name}\x00{code}", path) for name, (path, _, code) in zip(names, found, strict=True))
+        pairs = ((f"{name}\x00{code}", path) for name, path, code in zip(names, paths, codes, strict=True))
         return digest_of_text("folder", digest_of_files(pairs))
 
     def read() -> Raw:
-        labels = [label for _, label, _ in found]
+        labels = pl.Enum(sorted({label for label, _, count in runs if count}))
+        classes = [pl.Series("class", [label], labels).new_from_index(0, count) for label, _, count in runs if count]
         return Raw(
-            inputs=PictureFiles(paths=tuple(path for path, _, _ in found)),
-            target=pl.DataFrame({"class": pl.Series(labels, dtype=pl.Enum(sorted(set(labels))))}),
+            inputs=PictureFiles(paths=paths),
+            target=pl.concat(classes).to_frame(),
             names=names,
-            parts=np.array([code for _, _, code in found], np.int8),
+            parts=codes,
             classes=True,
             left_out=tuple(left_out),
             warnings=tuple(warnings),

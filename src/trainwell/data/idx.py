@@ -22,6 +22,7 @@ from trainwell.data.files import open_regular
 from trainwell.data.fingerprint import digest_of_files, digest_of_text
 from trainwell.data.raw import UNDECIDED, Located, Pixels, Raw, shown, shown_path
 from trainwell.data.scaling import conventional_range
+from trainwell.data.texts import Texts
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _NAMED = re.compile(
@@ -192,7 +193,7 @@ def _located(name: str, files: dict[int, Path]) -> Located:
 
 def _read(pairs: list[tuple[int, Path, Path]]) -> Raw:
     shapes = set()
-    labels, parts, names = [], [], []
+    labels, parts, runs = [], [], []
     low, high = 0.0, 0.0
     dtypes = set()
     for code, images, labelled in pairs:
@@ -211,8 +212,7 @@ def _read(pairs: list[tuple[int, Path, Path]]) -> Raw:
         dtypes.add(pictures.dtype)
         labels.append(own[:, 0])
         parts.append(np.full(len(own), code, np.int8))
-        name = shown_path(images.name)
-        names += [f"{name}[{i}]" for i in range(len(own))]
+        runs.append((shown_path(images.name), len(own)))
     if len(shapes) > 1:
         raise DataError(
             f"Pictures of all parts must have one shape, but there are {' and '.join(map(str, sorted(shapes)))}."
@@ -233,7 +233,7 @@ def _read(pairs: list[tuple[int, Path, Path]]) -> Raw:
     return Raw(
         inputs=Pixels(blocks=blocks, height=height, width=width, channels=channels, low=low, high=high),
         target=pl.DataFrame({"class": np.concatenate(labels)}),
-        names=names,
+        names=Texts(f"{name}[{i}]" for name, count in runs for i in range(count)),
         parts=np.concatenate(parts),
         classes=True,
     )

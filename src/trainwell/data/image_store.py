@@ -19,6 +19,7 @@ from trainwell.data.raw import PictureFiles, Pixels
 from trainwell.data.scaling import conventional_range, to_bytes
 from trainwell.data.storage import ArrayWriter
 from trainwell.data.targets import LEFT_OUT_LIMIT
+from trainwell.data.texts import Chosen
 
 # Threads cost more than they bring where a picture takes little longer than handing it over.
 _PIXELS_WORTH_A_THREAD = 40_000
@@ -139,38 +140,38 @@ def _store_files(
     max_side: int | None,
     progress: Progress,
 ) -> Stored:
-    paths = [inputs.paths[int(i)] for i in wanted]
+    paths = Chosen(inputs.paths, wanted)
     seen, failed = _look(paths, progress)
     _check_failed(failed, paths, wanted, names)
     encoder = seen.encoder(max_side)
-    order = [i for i in range(len(paths)) if i not in failed]
+    good = np.ones(len(paths), bool)
+    good[list(failed)] = False
+    order = np.flatnonzero(good)
     workers = min(8, os.cpu_count() or 1) if seen.mean_area > _PIXELS_WORTH_A_THREAD else 1
-    kept: list[int] = []
     gray = encoder.channels == 3
 
     with ArrayWriter(file, shape=encoder.layout.shape, dtype=np.uint8) as writer:
         done = 0
-        for batch in in_parallel([paths[i] for i in order], encoder.decode, workers=workers):
-            good = []
-            for offset, item in enumerate(batch):
-                i = order[done + offset]
+        for batch in in_parallel(Chosen(paths, order), encoder.decode, workers=workers):
+            decoded = []
+            for i, item in zip(order[done : done + len(batch)], batch, strict=True):
                 if isinstance(item, UnreadableError):
-                    failed[i] = str(item)
+                    failed[int(i)] = str(item)
+                    good[i] = False
                 else:
-                    good.append(item)
-                    kept.append(i)
-            if good:
-                stacked = np.stack(good)
+                    decoded.append(item)
+            if decoded:
+                stacked = np.stack(decoded)
                 gray = gray and bool((stacked == stacked[..., :1]).all())
                 writer.append(stacked)
             done += len(batch)
             progress.update("decoding pictures", {"done": float(done), "total": float(len(order))})
     _check_failed(failed, paths, wanted, names)
-    if gray and kept:
+    if gray and good.any():
         encoder = dataclasses.replace(encoder, channels=1)
         _keep_one_channel(file, encoder)
     left_out = tuple(LeftOut(name=names[int(wanted[i])], why=failed[i]) for i in sorted(failed))
-    return Stored(encoder=encoder, kept=np.array(kept, np.int64), left_out=left_out)
+    return Stored(encoder=encoder, kept=np.flatnonzero(good), left_out=left_out)
 
 
 def _look(paths: Sequence[str], progress: Progress) -> tuple["_Seen", dict[int, str]]:
@@ -200,15 +201,15 @@ def _check_failed(
     failed: dict[int, str], paths: Sequence[str], wanted: NDArray[np.int64], names: Sequence[str]
 ) -> None:
     # A text file among pictures never claimed to be one: it is left out and named, but proves nothing about the others.
-    pictures = [i for i, path in enumerate(paths) if Path(path).suffix.lower() in SUFFIXES or i not in failed]
+    pictures = [i for i in sorted(failed) if Path(paths[i]).suffix.lower() in SUFFIXES]
     if len(failed) == len(paths):
         first = min(failed)
         raise DataError(
             f"A folder must hold pictures in a folder for each class, but none of its {len(paths):,} files can be read "
             f"as one ({names[int(wanted[first])]}: {failed[first]})."
         )
-    bad = [LeftOut(name=names[int(wanted[i])], why=failed[i]) for i in pictures if i in failed]
-    _check_share(bad, claimed=len(pictures))
+    bad = [LeftOut(name=names[int(wanted[i])], why=failed[i]) for i in pictures]
+    _check_share(bad, claimed=len(paths) - len(failed) + len(pictures))
 
 
 def _keep_one_channel(file: Path, encoder: ImageEncoder) -> None:

@@ -9,7 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trainwell.core.errors import DataError, TargetError, suggestion
+from trainwell.data.blocks import Blocks, table_in_blocks
 from trainwell.data.raw import PARTS, PictureFiles, Pixels, Raw
+from trainwell.data.texts import Texts
 
 
 def joined(base: Raw, extra: list[tuple[Raw, int]]) -> Raw:
@@ -27,35 +29,44 @@ def joined(base: Raw, extra: list[tuple[Raw, int]]) -> Raw:
             raise TargetError("Each part must have the same targets, but their number differs.")
     raws = [base, *(part for part, _ in extra)]
     headers = base.target.columns
-    targets = [raw.target.rename(dict(zip(raw.target.columns, headers, strict=True))) for raw in raws]
+    targets = [table_in_blocks(raw.target).renamed(headers) for raw in raws]
     parts = [base.parts, *(np.full(len(part.names), code, np.int8) for part, code in extra)]
     return dataclasses.replace(
         base,
         inputs=_inputs([raw.inputs for raw in raws]),
         target=_concatenated(targets),
-        names=[*base.names, *(f"{PARTS[code]} {name}" for part, code in extra for name in part.names)],
+        names=Texts(
+            name if code is None else f"{PARTS[code]} {name}"
+            for part, code in ((base, None), *extra)
+            for name in part.names
+        ),
         parts=np.concatenate(parts),
         left_out=tuple(item for raw in raws for item in raw.left_out),
         warnings=tuple(item for raw in raws for item in raw.warnings),
     )
 
 
-def _concatenated(frames: list[pl.DataFrame]) -> pl.DataFrame:
+def _concatenated(tables: list[Blocks]) -> Blocks:
+    empty = [pl.DataFrame(schema=table.schema) for table in tables]
     try:
-        return pl.concat(frames, how="vertical_relaxed")
+        schema = dict(pl.concat(empty, how="vertical_relaxed").schema)
     except pl.exceptions.PolarsError:
         # Numbers in one part and words in the other meet as text.
-        return pl.concat([frame.cast(pl.String) for frame in frames])
+        schema = dict.fromkeys(tables[0].columns, pl.String())
+    return Blocks(schema=schema, parts=tuple(part for table in tables for part in table.parts))
 
 
-def _inputs(all_: list[pl.DataFrame | Pixels | PictureFiles]) -> pl.DataFrame | Pixels | PictureFiles:
+def _inputs(
+    all_: list[pl.DataFrame | Blocks | Pixels | PictureFiles],
+) -> Blocks | Pixels | PictureFiles:
+    all_ = [table_in_blocks(item) if isinstance(item, pl.DataFrame) else item for item in all_]
     first = all_[0]
     if any(type(item) is not type(first) for item in all_):
         raise DataError("Parts must be of one kind, but some are tables and some pictures, or files and arrays.")
     if isinstance(first, PictureFiles):
-        return PictureFiles(paths=tuple(p for item in all_ if isinstance(item, PictureFiles) for p in item.paths))
-    if isinstance(first, pl.DataFrame):
-        frames = [item for item in all_ if isinstance(item, pl.DataFrame)]
+        return PictureFiles(paths=Texts(p for item in all_ if isinstance(item, PictureFiles) for p in item.paths))
+    if isinstance(first, Blocks):
+        frames = [item for item in all_ if isinstance(item, Blocks)]
         for frame in frames[1:]:
             lacking = [name for name in first.columns if name not in frame.columns]
             if lacking:

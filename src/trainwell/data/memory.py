@@ -17,6 +17,7 @@ from trainwell.data.arrays import (
     is_frame,
     split_off_targets,
 )
+from trainwell.data.blocks import RowNames
 from trainwell.data.fingerprint import digest_of_array, digest_of_frame, digest_of_text
 from trainwell.data.raw import UNDECIDED, Located, Pixels, Raw
 from trainwell.data.scaling import value_range
@@ -127,7 +128,7 @@ def read(inputs: Any, targets: Any) -> Raw:
     check_lengths(inputs, targets)
     target = frame_of_targets(targets)
     rows = len(targets)
-    names = [f"row {row + 1}" for row in range(rows)]
+    names = RowNames(rows)
     parts = np.full(rows, UNDECIDED, np.int8)
     if is_frame(inputs):
         return Raw(inputs=as_frame(inputs), target=target, names=names, parts=parts)

@@ -1,6 +1,7 @@
 """From whatever the user holds to a prepared folder: read, encoded, searched for repeats and split, once."""
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from trainwell.core.protocols import Progress, Silent
 from trainwell.core.records.data import DataRecord, LeftOut
 from trainwell.core.records.layout import OutputLayout
 from trainwell.data.assemble import assemble_pictures, assemble_table
+from trainwell.data.blocks import Blocks
 from trainwell.data.dataset import Dataset, open_prepared
 from trainwell.data.fingerprint import digest_of_text
 from trainwell.data.raw import PARTS, Raw, shown
@@ -29,7 +31,8 @@ __all__ = ["fingerprint", "open_prepared", "prepare"]
 
 
 def _columns_named(target: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (target,) if isinstance(target, str) else tuple(target)
+    # Columns are known under the names that are shown.
+    return tuple(shown(name) for name in ((target,) if isinstance(target, str) else target))
 
 
 def fingerprint(source: Any, *, target: str | tuple[str, ...] = (), test: Any = None, validation: Any = None) -> str:
@@ -90,8 +93,8 @@ def prepare(
         except DataError:
             # Damaged since: it is ours, and is made again.
             shutil.rmtree(final)
-    raw = located.read()
-    with building(cache, key) as folder:
+    with building(cache, key) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
+        raw = located.read_with(Path(scratch))
         _fill(folder, raw, source=shown(located.name), content=content, seed=seed, max_side=max_side, progress=progress)
     return open_prepared(final)
 
@@ -100,7 +103,7 @@ def _fill(
     folder: Path, raw: Raw, *, source: str, content: str, seed: int, max_side: int | None, progress: Progress
 ) -> None:
     targets = encode_targets(raw.target, classes=raw.classes)
-    if isinstance(raw.inputs, pl.DataFrame):
+    if isinstance(raw.inputs, pl.DataFrame | Blocks):
         made = assemble_table(folder, raw, raw.inputs, targets, seed=seed)
     else:
         made = assemble_pictures(folder, raw, raw.inputs, targets, seed=seed, max_side=max_side, progress=progress)
@@ -112,10 +115,15 @@ def _fill(
     }
     with (folder / "splits.npz").open("wb") as file:
         np.savez(file, train=indices["train"], validation=indices["validation"], test=indices["test"])
-    (folder / "names.txt").write_text("\n".join(raw.names[int(i)] for i in kept), "utf-8")
+    with (folder / "names.txt").open("w", encoding="utf-8") as text:
+        for start in range(0, len(kept), MOST_NAMED):
+            text.write("\n" if start else "")
+            text.write("\n".join([raw.names[i] for i in kept[start : start + MOST_NAMED].tolist()]))
     (folder / "encoder.json").write_text(to_json(made.encoder, indent=2), "utf-8")
-    untargeted = np.setdiff1d(np.arange(len(raw.names)), targets.kept)
-    without = (LeftOut(name=raw.names[int(i)], why="its target is missing") for i in untargeted)
+    has_target = np.zeros(len(raw.names), bool)
+    has_target[targets.kept] = True
+    untargeted = np.flatnonzero(~has_target)
+    without = (LeftOut(name=raw.names[int(i)], why="its target is missing") for i in untargeted[:MOST_NAMED])
     left_out = (*raw.left_out, *without, *made.left_out)
     output, counts = _output(targets, values, indices)
     record = DataRecord(
@@ -129,7 +137,7 @@ def _fill(
         class_counts=counts,
         columns=made.columns,
         left_out=left_out[:MOST_NAMED],
-        left_out_count=len(left_out),
+        left_out_count=len(raw.left_out) + len(untargeted) + len(made.left_out),
         duplicates=made.duplicates,
         warnings=(*raw.warnings, *targets.warnings, *made.warnings),
     )

@@ -4,13 +4,16 @@ import dataclasses
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trainwell.core.directions import DIRECTIONS
 from trainwell.core.records.data import LeftOut
+from trainwell.data.blocks import Blocks
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -39,7 +42,7 @@ class Pixels:
 class PictureFiles:
     """Pictures that are files: paths as the operating system takes them."""
 
-    paths: tuple[str, ...]
+    paths: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,8 +59,8 @@ class Raw:
         warnings: sentences for the report.
     """
 
-    inputs: pl.DataFrame | Pixels | PictureFiles
-    target: pl.DataFrame
+    inputs: pl.DataFrame | Blocks | Pixels | PictureFiles
+    target: pl.DataFrame | Blocks
     names: Sequence[str]
     parts: NDArray[np.int8]
     classes: bool | None = None
@@ -73,11 +76,17 @@ class Located:
         name: what the user named.
         digest: BLAKE2b of its content, in hexadecimal.
         read: reads it.
+        store: reads it as well, with what is large in files of the folder it is given; None where nothing is.
     """
 
     name: str
     digest: Callable[[], str]
     read: Callable[[], Raw]
+    store: Callable[[Path], Raw] | None = None
+
+    def read_with(self, scratch: Path) -> Raw:
+        """The data, as little of it in memory as can be; `scratch` must outlive it."""
+        return self.read() if self.store is None else self.store(scratch)
 
 
 def shown(name: str | bytes) -> str:
@@ -86,18 +95,24 @@ def shown(name: str | bytes) -> str:
     Args:
         name: of a file, a class or a column; bytes that are no UTF-8 may stand in it (as surrogates).
     Returns:
-        The name, with bytes that are no UTF-8 and control characters as backslash escapes.
+        The name, with bytes that are no UTF-8, control characters and those that turn the reading direction as
+        backslash escapes.
     Example:
         >>> shown(b"caf\xe9.png")
         'caf\\xe9.png'
         >>> shown("two\nlines")
         'two\\nlines'
+        >>> shown("cod.\u202egnp")
+        'cod.\\u202egnp'
     """
     if isinstance(name, str) and name.isascii() and name.isprintable():
         return name
     text = os.fsencode(name).decode("utf-8", "backslashreplace") if isinstance(name, bytes) else _without_lone(name)
     return "".join(
-        ch.encode("unicode_escape").decode() if unicodedata.category(ch) in ("Cc", "Zl", "Zp") else ch for ch in text
+        ch.encode("unicode_escape").decode()
+        if ch in DIRECTIONS or unicodedata.category(ch) in ("Cc", "Zl", "Zp")
+        else ch
+        for ch in text
     )
 
 

@@ -41,7 +41,10 @@ def locate(source: Any, *, target: tuple[str, ...] = (), validation: Any = None,
     def read() -> Raw:
         return joined(base.read(), [(part.read(), code) for part, code in extra])
 
-    return Located(name=base.name, digest=digest, read=read)
+    def store(scratch: Path) -> Raw:
+        return joined(base.read_with(scratch), [(part.read_with(scratch), code) for part, code in extra])
+
+    return Located(name=base.name, digest=digest, read=read, store=store)
 
 
 def _one(source: Any, target: tuple[str, ...]) -> Located:

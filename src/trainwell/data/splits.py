@@ -71,6 +71,28 @@ def _apportion(
     return got
 
 
+def _index_type(count: int) -> np.dtype[np.signedinteger]:
+    # Half the memory while 32 bits are enough.
+    return np.dtype(np.int32 if count < 2**31 else np.int64)
+
+
+def _first_places(numbers: NDArray[np.signedinteger], count: int) -> NDArray[np.signedinteger]:
+    # Of the places written for one number the last one stays, which is the first from behind.
+    made = np.full(count, -1, _index_type(len(numbers)))
+    made[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1, dtype=made.dtype)
+    return made
+
+
+def _numbered(groups: NDArray[np.int64]) -> tuple[NDArray[np.signedinteger], NDArray[np.signedinteger]]:
+    # Groups in the order of their first sample, and where that is.
+    places = _first_places(groups, int(groups.max()) + 1)
+    leads = np.zeros(len(groups), bool)
+    leads[places[places >= 0]] = True
+    number = np.cumsum(leads, dtype=places.dtype)
+    number -= 1
+    return number[places[groups]], np.flatnonzero(leads).astype(places.dtype)
+
+
 def draw_parts(
     strata: NDArray[np.int64],
     groups: NDArray[np.int64],
@@ -83,7 +105,7 @@ def draw_parts(
 
     Args:
         strata: class or quantile of each sample, >= 0.
-        groups: samples that repeat each other share a number.
+        groups: samples that repeat each other share a number, from 0 to at most the number of samples.
         given: index into PARTS, or UNDECIDED. Nothing is added to a validation or test part that is given; one that is
             not is drawn from the training part given, or from what is undecided.
         classes: how many there are (1 for regression).
@@ -100,27 +122,30 @@ def draw_parts(
     # The test part comes first: of a class with two samples, one is learnt from and one judged by.
     totals = {part: max(1, wanted) for part in (2, 1) if not (given == part).any()}
     order = open_[torch.randperm(len(open_), generator=generator).numpy()]
-    # A group belongs to the stratum of its first sample.
-    _, first, inverse, sizes = np.unique(groups[order], return_index=True, return_inverse=True, return_counts=True)
-    by_draw = np.argsort(first, kind="stable")
+    del open_
+    # Groups are numbered as they are drawn, and belong to the stratum of their first sample.
+    group_of, first = _numbered(groups[order])
+    sizes = np.zeros(len(first), group_of.dtype)
+    np.add.at(sizes, group_of, 1)
     stratum_of = strata[order[first]]
     count = int(strata.max()) + 1
-    samples = np.bincount(stratum_of, weights=sizes, minlength=count).astype(np.int64)
+    samples = np.zeros(count, np.int64)
+    np.add.at(samples, stratum_of, sizes)
     part_of = np.zeros(len(first), np.int8)
     # The first group of each stratum stays in train: a class that is never learnt cannot be judged.
-    heads = np.zeros(count, bool)
     held = np.zeros(count, np.int64)
     free = np.ones(len(first), bool)
-    for group in by_draw:
-        if not heads[stratum_of[group]]:
-            heads[stratum_of[group]], free[group] = True, False
-            held[stratum_of[group]] = sizes[group]
+    heads = _first_places(stratum_of, count)
+    free[heads[heads >= 0]] = False
+    held[heads >= 0] = sizes[heads[heads >= 0]]
     room = samples - held
     draw = torch.randperm(count, generator=generator).numpy()
     for part, total in totals.items():
         quota = _apportion(samples, total, fewest=2 if part == 2 else 3, at_most=room, order=draw)
         left = quota.copy()
-        for group in by_draw:
+        for group in range(len(first)):
+            if not left.any():
+                break
             if free[group] and sizes[group] <= left[stratum_of[group]]:
                 part_of[group], free[group] = part, False
                 left[stratum_of[group]] -= sizes[group]
@@ -128,8 +153,11 @@ def draw_parts(
         if (part_of == part).any() or not free.any():
             continue
         # Every group is larger than its share: the smallest one must do.
-        smallest = min(np.flatnonzero(free), key=lambda group: (sizes[group], -samples[stratum_of[group]]))
+        smallest = min(
+            np.flatnonzero(free),
+            key=lambda group: (sizes[group], -samples[stratum_of[group]], groups[order[first[group]]]),
+        )
         part_of[smallest], free[smallest] = part, False
         room[stratum_of[smallest]] -= sizes[smallest]
-    made[order] = part_of[inverse]
+    made[order] = part_of[group_of]
     return made

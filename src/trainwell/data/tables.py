@@ -1,10 +1,13 @@
 """Table files: CSV, TSV, Parquet, Arrow. Text cells stay text; what a column holds is decided once, in `columns`."""
 
+import contextlib
 import csv
+import glob
 import io
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,34 +15,19 @@ import polars as pl
 
 from trainwell.core.errors import DataError
 from trainwell.data.arrays import split_off_targets
+from trainwell.data.blocks import Blocks, RowNames, stored, stored_by_column, table_in_blocks
 from trainwell.data.files import open_regular
 from trainwell.data.fingerprint import digest_of_files, digest_of_text
 from trainwell.data.raw import UNDECIDED, Located, Raw, shown, shown_path
+from trainwell.data.table_text import TableText, open_text
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".data")
 BINARY_SUFFIXES = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
 _SEPARATORS = (",", ";", "\t", "|")
-_HEAD_BYTES = 1 << 20
-
-
-def _as_utf8(data: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            return data.decode("utf-16").encode(), ()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{name} must be a table, but its UTF-16 text is damaged. Save it as UTF-8.") from error
-    if b"\0" in data:
-        raise DataError(f"{name} must be a table in text, but holds binary data.")
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", "replace")
-        strange = sum(text.count(ch) for ch in map(chr, [*range(1, 9), *range(14, 32), 0xFFFD]))
-        if strange > len(text) // 1000:
-            raise DataError(f"{name} must be a table in text, but holds binary data.") from None
-        note = f"{name} is no UTF-8: read as Windows-1252. Save it as UTF-8 if letters look wrong."
-        return text.encode(), (note,)
-    return data.removeprefix(b"\xef\xbb\xbf"), ()
+# What is read of a text file at a time: more where there are many columns, so that each has a few thousand cells.
+_BLOCK_BYTES = 4 << 20
+_BYTES_A_COLUMN = 1 << 16
+_MOST_BLOCK_BYTES = 256 << 20
 
 
 def _separator(head: str, path: Path) -> str:
@@ -89,9 +77,9 @@ def check_headers(headers: list[str], name: str) -> None:
         )
 
 
-def _problem(data: bytes, separator: str, width: int) -> str:
+def _problem(lines: Iterator[str], separator: str, width: int) -> str:
     try:
-        for i, row in enumerate(csv.reader(io.StringIO(data.decode()), delimiter=separator)):
+        for i, row in enumerate(csv.reader(lines, delimiter=separator)):
             if len(row) > width:
                 return f"line {i + 1} has {len(row)} cells where the header has {width}"
     except csv.Error as error:
@@ -99,30 +87,48 @@ def _problem(data: bytes, separator: str, width: int) -> str:
     return "a quote is not closed"
 
 
-def _read_text(path: Path, data: bytes, name: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    data, warnings = _as_utf8(data, name)
-    if not data.strip():
-        raise DataError(f"{name} must be a table, but is empty.")
-    head = data[:_HEAD_BYTES].decode("utf-8", "ignore")
+def _text_frames(text: TableText, path: Path, name: str) -> Iterator[pl.DataFrame]:
+    head = text.head()
     separator = _separator(head, path)
     headers = _headers(head, separator, name)
+    again = separator.join(f"c{i}" for i in range(len(headers))).encode() + b"\n"
+    size = min(max(_BLOCK_BYTES, _BYTES_A_COLUMN * len(headers)), _MOST_BLOCK_BYTES)
+    for i, block in enumerate(text.records(size)):
+        try:
+            frame = pl.read_csv(io.BytesIO(again + block if i else block), separator=separator, infer_schema=False)
+        except pl.exceptions.NoDataError as error:
+            raise DataError(f"{name} must have rows, but has only column names.") from error
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(
+                f"{name} must be a table, but {_problem(text.lines(), separator, len(headers))}. Mend that line."
+            ) from error
+        # An open quote swallows the lines that follow it.
+        swallowed = block.count(b'"') % 2 and frame.height < len(block.splitlines()) - (not i) - block.count(b"\n\n")
+        if frame.width != len(headers) or swallowed:
+            raise DataError(
+                f"{name} must be a table, but {_problem(text.lines(), separator, len(headers))}. Mend that line."
+            )
+        yield frame.rename(dict(zip(frame.columns, headers, strict=True)))
+
+
+def _opened(path: Path) -> tuple[Iterator[pl.DataFrame] | None, tuple[str, ...]]:
+    """Blocks of a text file, or None for a binary one; and sentences about how it is read."""
+    name = shown_path(path)
     try:
-        frame = pl.read_csv(io.BytesIO(data), separator=separator, infer_schema=False)
-    except pl.exceptions.NoDataError as error:
-        raise DataError(f"{name} must have rows, but has only column names.") from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            f"{name} must be a table, but {_problem(data, separator, len(headers))}. Mend that line."
-        ) from error
-    # An open quote swallows the lines that follow it.
-    swallowed = data.count(b'"') % 2 and frame.height < len(data.splitlines()) - 1 - data.count(b"\n\n")
-    if frame.width != len(headers) or swallowed:
-        raise DataError(f"{name} must be a table, but {_problem(data, separator, len(headers))}. Mend that line.")
-    return frame.rename(dict(zip(frame.columns, headers, strict=True))), warnings
+        with open_regular(path) as handle:
+            head = handle.read(8)
+    except OSError as error:
+        raise DataError(f"{name} must be readable, but: {error.strerror or error}.") from error
+    if not head:
+        raise DataError(f"{name} must be a table, but is empty.")
+    if head[:4] == b"PAR1" or head[:6] in (b"ARROW1", b"FEA1") or path.suffix.lower() in BINARY_SUFFIXES:
+        return None, ()
+    text = open_text(path, name)
+    return _text_frames(text, path, name), text.warnings
 
 
 def read_table(path: str | Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """A table file, and sentences about how it was read.
+    """A table file in memory, and sentences about how it was read.
 
     Args:
         path: .csv, .tsv, .txt, .data (text) or .parquet, .arrow, .feather (binary).
@@ -132,43 +138,90 @@ def read_table(path: str | Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
         DataError: it cannot be read, is empty, ragged or binary, or two columns have one name.
     """
     path = Path(path)
-    name = shown_path(path)
-    try:
-        with open_regular(path) as handle:
-            data = handle.read()
-    except OSError as error:
-        raise DataError(f"{name} must be readable, but: {error.strerror or error}.") from error
-    if not data:
-        raise DataError(f"{name} must be a table, but is empty.")
-    if data[:4] == b"PAR1" or data[:6] in (b"ARROW1", b"FEA1") or path.suffix.lower() in BINARY_SUFFIXES:
-        return _read_binary(data, name), ()
-    frame, warnings = _read_text(path, data, name)
-    _check_size(frame, name)
+    frames, warnings = _opened(path)
+    frame = _read_binary(path) if frames is None else pl.concat(frames, rechunk=False)
+    _check_size(frame, shown_path(path))
     return frame, warnings
 
 
-def _check_size(frame: pl.DataFrame, name: str) -> None:
+def store_table(path: Path, *, scratch: Path) -> tuple[Blocks, tuple[str, ...]]:
+    """The same in blocks of rows: what is in memory does not grow with the file.
+
+    Args:
+        path: as for `read_table`.
+        scratch: a folder for the blocks.
+    Raises:
+        DataError: as for `read_table`.
+    """
+    frames, warnings = _opened(path)
+    table = _store_binary(path, scratch=scratch) if frames is None else stored(frames, scratch)
+    _check_size(table, shown_path(path))
+    return table, warnings
+
+
+def _check_size(frame: pl.DataFrame | Blocks, name: str) -> None:
     if not frame.width:
         raise DataError(f"{name} must have columns, but has none.")
     if not frame.height:
         raise DataError(f"{name} must have rows, but has only column names.")
 
 
-def _read_binary(data: bytes, name: str) -> pl.DataFrame:
-    reader = pl.read_parquet if data[:4] == b"PAR1" else pl.read_ipc
+@contextlib.contextmanager
+def _undamaged(name: str) -> Iterator[None]:
     try:
-        frame = reader(io.BytesIO(data))
+        yield
     except BaseException as error:
         # Its Rust code panics on some damaged files, with an exception that is no Exception.
-        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError | GeneratorExit):
             raise
         raise DataError(
             f"{name} must be a Parquet or Arrow file, but is damaged or something else. Save it again."
         ) from error
-    _check_size(frame, name)
-    headers = [shown(header) for header in frame.columns]
+
+
+def _is_parquet(path: Path, name: str) -> bool:
+    try:
+        with open_regular(path) as handle:
+            return handle.read(4) == b"PAR1"
+    except OSError as error:
+        raise DataError(f"{name} must be readable, but: {error.strerror or error}.") from error
+
+
+def _binary_headers(given: list[str], name: str) -> list[str]:
+    headers = [shown(header) for header in given]
     check_headers(headers, name)
-    return frame.rename(dict(zip(frame.columns, headers, strict=True)))
+    return headers
+
+
+def _read_binary(path: Path) -> pl.DataFrame:
+    name = shown_path(path)
+    reader = pl.read_parquet if _is_parquet(path, name) else pl.read_ipc
+    with _undamaged(name):
+        # From bytes: polars would take some paths for patterns.
+        frame = reader(io.BytesIO(path.read_bytes()))
+    _check_size(frame, name)
+    return frame.rename(dict(zip(frame.columns, _binary_headers(frame.columns, name), strict=True)))
+
+
+def _store_binary(path: Path, *, scratch: Path) -> Blocks:
+    name = shown_path(path)
+    text = os.fspath(path)
+    if glob.escape(text) != text:
+        return table_in_blocks(_read_binary(path))
+    reader = pl.read_parquet if _is_parquet(path, name) else pl.read_ipc
+    with _undamaged(name):
+        given = reader(path, n_rows=0).columns
+    if not given:
+        raise DataError(f"{name} must have columns, but has none.")
+    headers = _binary_headers(given, name)
+
+    def columns() -> Iterator[pl.Series]:
+        for old, new in zip(given, headers, strict=True):
+            with _undamaged(name):
+                column = reader(path, columns=[old]).to_series()
+            yield column.alias(new)
+
+    return stored_by_column(columns(), scratch, width=len(given))
 
 
 def locate(path: Path, *, target: tuple[str, ...]) -> Located:
@@ -182,15 +235,23 @@ def locate(path: Path, *, target: tuple[str, ...]) -> Located:
     def digest() -> str:
         return digest_of_text("table", path.suffix.lower(), digest_of_files([("table", path)]))
 
-    def read() -> Raw:
-        frame, warnings = read_table(path)
-        inputs, targets = split_off_targets(frame, target)
+    def raw(table: Blocks, warnings: tuple[str, ...]) -> Raw:
+        inputs, targets = split_off_targets(table, target)
         return Raw(
             inputs=inputs,
             target=targets,
-            names=[f"row {i + 1}" for i in range(frame.height)],
-            parts=np.full(frame.height, UNDECIDED, np.int8),
+            names=RowNames(table.height),
+            parts=np.full(table.height, UNDECIDED, np.int8),
             warnings=warnings,
         )
 
-    return Located(name=os.fspath(path), digest=digest, read=read)
+    def read() -> Raw:
+        frame, warnings = read_table(path)
+        return raw(table_in_blocks(frame), warnings)
+
+    return Located(
+        name=os.fspath(path),
+        digest=digest,
+        read=read,
+        store=lambda scratch: raw(*store_table(path, scratch=scratch)),
+    )

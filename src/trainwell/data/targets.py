@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from trainwell.core.errors import TargetError
 from trainwell.core.records.layout import Task
-from trainwell.data.columns import DECIMALS, MISSING_LABEL_WORDS, as_numbers, as_texts
+from trainwell.data.blocks import Blocks, ColumnBlocks, table_in_blocks
+from trainwell.data.columns import DECIMALS, MISSING_LABEL_WORDS, Decimal, as_numbers, as_texts
 from trainwell.data.raw import shown
 
 # Whole numbers with at most this many different values are classes; with more they are quantities.
@@ -65,27 +66,46 @@ def _present(missing: NDArray[np.bool_], header: str) -> tuple[NDArray[np.int64]
     return kept, (f'{_plural(count, "sample")} without a value of "{header}" left out.',)
 
 
-def _numbers(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The cells as numbers, and those that are words."""
+def _numbers_of(column: ColumnBlocks) -> tuple[pl.Series, str | None]:
+    """The cells as numbers, and the first that is a word."""
     if column.dtype != pl.String:
-        return as_numbers(column), column.clear()
-    texts = as_texts(column, missing=MISSING_LABEL_WORDS)
-    point, comma = (as_numbers(texts, decimal=decimal) for decimal in DECIMALS)
-    numbers = comma if comma.null_count() < point.null_count() else point
-    return numbers, texts.filter(numbers.is_null() & texts.is_not_null() & ~as_texts(texts).str.contains(_INFINITE))
+        return _collected(column, as_numbers), None
+    point, comma = (_unparsed(column, decimal) for decimal in DECIMALS)
+    decimal: Decimal = "," if comma < point else "."
+    for block in column.blocks():
+        texts = as_texts(block, missing=MISSING_LABEL_WORDS)
+        numbers = as_numbers(texts, decimal=decimal)
+        words = texts.filter(numbers.is_null() & texts.is_not_null() & ~as_texts(texts).str.contains(_INFINITE))
+        if len(words):
+            return numbers.clear(), str(words[0])
+    return _collected(column, lambda block: _parsed(block, decimal)), None
 
 
-def _are_classes(column: pl.Series) -> bool:
+def _parsed(block: pl.Series, decimal: Decimal) -> pl.Series:
+    return as_numbers(as_texts(block, missing=MISSING_LABEL_WORDS), decimal=decimal)
+
+
+def _unparsed(column: ColumnBlocks, decimal: Decimal) -> int:
+    return column.total(lambda block: _parsed(block, decimal).null_count())
+
+
+def _collected(column: ColumnBlocks, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    return pl.concat([change(block) for block in column.blocks()], rechunk=False)
+
+
+def _are_classes(column: ColumnBlocks) -> bool:
     # A word among the numbers makes a column text, and text means classes.
     if not (column.dtype.is_numeric() or column.dtype == pl.String):
         return True
-    numbers, words = _numbers(column)
-    if len(words):
+    numbers, word = _numbers_of(column)
+    if word is not None:
         return True
     values = numbers.drop_nulls()
     whole = bool((values == values.round()).all())
+    if not whole:
+        return False
     distinct = values.n_unique()
-    return whole and (distinct <= 2 or (distinct <= MOST_WHOLE_CLASSES and len(values) >= 3 * distinct))
+    return distinct <= 2 or (distinct <= MOST_WHOLE_CLASSES and len(values) >= 3 * distinct)
 
 
 def _order(names: list[str]) -> list[str]:
@@ -95,16 +115,28 @@ def _order(names: list[str]) -> list[str]:
     return sorted(names)
 
 
-def _classes(column: pl.Series) -> Targets:
-    texts = as_texts(column, missing=MISSING_LABEL_WORDS)
-    kept, warnings = _present(texts.is_null().to_numpy(), column.name)
-    texts = texts.drop_nulls()
-    names = _order(texts.unique().to_list())
-    codes = texts.replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+def _classes(column: ColumnBlocks) -> Targets:
+    missing = np.empty(column.rows, bool)
+    found: set[str] = set()
+    done = 0
+    for block in column.blocks():
+        texts = as_texts(block, missing=MISSING_LABEL_WORDS)
+        missing[done : done + len(texts)] = texts.is_null().to_numpy()
+        done += len(texts)
+        found.update(texts.drop_nulls().unique())
+    kept, warnings = _present(missing, column.name)
+    names = _order(list(found))
+    codes = np.empty(len(kept), np.int64)
+    done = 0
+    for block in column.blocks():
+        texts = as_texts(block, missing=MISSING_LABEL_WORDS).drop_nulls()
+        new = texts.replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+        codes[done : done + len(new)] = new
+        done += len(new)
     check_counts(np.bincount(codes, minlength=len(names)), [shown(name) for name in names])
     return Targets(
         task="classification",
-        values=codes.astype(np.int64),
+        values=codes,
         names=tuple(shown(name) for name in names),
         kept=kept,
         warnings=warnings,
@@ -143,32 +175,32 @@ def check_counts(counts: NDArray[np.int64], names: Sequence[str]) -> None:
         )
 
 
-def _quantities(frame: pl.DataFrame) -> Targets:
+def _quantities(table: Blocks) -> Targets:
     columns = []
-    for column in frame.iter_columns():
+    for column in map(table.column, table.columns):
         if not (column.dtype.is_numeric() or column.dtype == pl.String):
             raise TargetError(
                 f'Several targets must be numbers, but "{column.name}" is {column.dtype}. '
                 "Name one target, or numeric ones."
             )
-        numbers, words = _numbers(column)
-        if len(words):
+        numbers, word = _numbers_of(column)
+        if word is not None:
             raise TargetError(
-                f'Several targets must be numbers, but "{column.name}" holds "{shown(words[0])}". '
+                f'Several targets must be numbers, but "{column.name}" holds "{shown(word)}". '
                 "Name one target, or numeric ones."
             )
         columns.append(numbers)
     missing = np.logical_or.reduce([column.is_null().to_numpy() for column in columns])
-    header = ", ".join(frame.columns)
+    header = ", ".join(table.columns)
     kept, warnings = _present(missing, header)
     values = np.column_stack([column.to_numpy() for column in columns])[kept].astype(np.float64)
-    for i, column in enumerate(columns):
+    for i, name in enumerate(table.columns):
         if np.ptp(values[:, i]) == 0:
-            raise TargetError(f'The target "{column.name}" must vary, but is {values[0, i]:g} in every row.')
-    return Targets(task="regression", values=values, names=tuple(frame.columns), kept=kept, warnings=warnings)
+            raise TargetError(f'The target "{name}" must vary, but is {values[0, i]:g} in every row.')
+    return Targets(task="regression", values=values, names=tuple(table.columns), kept=kept, warnings=warnings)
 
 
-def encode_targets(frame: pl.DataFrame, *, classes: bool | None) -> Targets:
+def encode_targets(frame: pl.DataFrame | Blocks, *, classes: bool | None) -> Targets:
     """Targets as a network's loss takes them.
 
     Args:
@@ -181,18 +213,19 @@ def encode_targets(frame: pl.DataFrame, *, classes: bool | None) -> Targets:
         >>> encode_targets(pl.DataFrame({"y": ["b", "a", "a", "b"]}), classes=None).values.tolist()
         [1, 0, 0, 1]
     """
-    rows = frame.height
+    table = table_in_blocks(frame)
+    rows = table.height
     if rows < FEWEST_SAMPLES:
         raise TargetError(
             f"Training needs at least {FEWEST_SAMPLES} samples, two to learn from, one to choose by and one to be "
             f"judged by, but there {'is' if rows == 1 else 'are'} {rows}. Add samples."
         )
-    for column in frame.iter_columns():
+    for column in map(table.column, table.columns):
         if column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
             raise TargetError(
                 f'A target must be numbers or class names, but "{column.name}" is {column.dtype}. Name another target.'
             )
-    if frame.width > 1:
-        return _quantities(frame)
-    column = frame.to_series(0)
-    return _classes(column) if (classes or (classes is None and _are_classes(column))) else _quantities(frame)
+    if table.width > 1:
+        return _quantities(table)
+    column = table.column(table.columns[0])
+    return _classes(column) if (classes or (classes is None and _are_classes(column))) else _quantities(table)

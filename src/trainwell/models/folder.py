@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class ModelRecord:
         weights_sha256: of model.safetensors.
         metric: name of the metric on the test part.
         value: of it.
+        temperature: what logits are divided by before probabilities are said; 1 leaves them as they are.
     """
 
     schema: int = 1
@@ -49,6 +51,7 @@ class ModelRecord:
     weights_sha256: str = ""
     metric: str = ""
     value: float = 0.0
+    temperature: float = 1.0
 
 
 def save_model(folder: Path, model: nn.Module, about: ModelRecord) -> None:
@@ -88,9 +91,12 @@ def read_model_record(folder: Path) -> ModelRecord:
     if schema != 1:
         raise ModelError(f"{path} must have schema 1, but has {schema!r}: another version of trainwell wrote it.")
     try:
-        return from_json(ModelRecord, text)
+        about = from_json(ModelRecord, text)
     except StoreError as error:
         raise ModelError(f"{path} is damaged. {error}") from error
+    if not 0 < about.temperature < math.inf:
+        raise ModelError(f"{path} is damaged: `temperature > 0` must hold, but it is {about.temperature}. Fit again.")
+    return about
 
 
 def load_weights_into(folder: Path, about: ModelRecord, model: nn.Module) -> nn.Module:

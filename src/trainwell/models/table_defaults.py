@@ -5,6 +5,7 @@ The numbers were measured on development splits (seeds 100 and up), never on tho
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -54,6 +55,17 @@ class TableStart:
 
     hyperparameters: Hyperparameters
     epochs: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """In what networks for many rows differ."""
+
+    embedding: Literal["smooth", "sharp"]
+    depth: int
+    weight_decay: float
+    dropout: float
+    lr: float
 
 
 def table_defaults(layout: InputLayout, output: OutputLayout, *, samples: int, budget_seconds: float) -> TableStart:
@@ -107,7 +119,7 @@ def table_candidates(
         return (_few_rows(samples),)
     smoothing = 0.1 if output.task == "classification" else 0.0
     epochs = _epochs(layout, samples=samples, budget_seconds=budget_seconds)
-    return (_smooth(smoothing, epochs), _sharp(smoothing, epochs))
+    return tuple(_many_rows(kind, smoothing, epochs) for kind in _KINDS)
 
 
 def _few_rows(samples: int) -> TableStart:
@@ -124,26 +136,17 @@ def _few_rows(samples: int) -> TableStart:
     )
 
 
-def _smooth(smoothing: float, epochs: float) -> TableStart:
+def _many_rows(kind: _Kind, smoothing: float, epochs: float) -> TableStart:
     return TableStart(
         hyperparameters=Hyperparameters(
-            architecture=Architecture(name="mlp", width=128, depth=2, members=MEMBERS, embedding="smooth"),
+            architecture=Architecture(
+                name="mlp", width=128, depth=kind.depth, members=MEMBERS, embedding=kind.embedding
+            ),
             activation="gelu",
-            regularization=Regularization(weight_decay=0.32, dropout=0.15, label_smoothing=smoothing),
-            optimization=Optimization(lr=2.5e-3, beta2=0.95, batch_size=256, averaging=0.15),
-            schedule=Schedule(decay="linear", warmup_fraction=0.05, decay_fraction=0.5),
-        ),
-        epochs=epochs,
-    )
-
-
-def _sharp(smoothing: float, epochs: float) -> TableStart:
-    return TableStart(
-        hyperparameters=Hyperparameters(
-            architecture=Architecture(name="mlp", width=128, depth=3, members=MEMBERS, embedding="sharp"),
-            activation="gelu",
-            regularization=Regularization(weight_decay=0.02, dropout=0.05, label_smoothing=smoothing),
-            optimization=Optimization(lr=4e-3, beta2=0.95, batch_size=256, averaging=0.15),
+            regularization=Regularization(
+                weight_decay=kind.weight_decay, dropout=kind.dropout, label_smoothing=smoothing
+            ),
+            optimization=Optimization(lr=kind.lr, beta2=0.95, batch_size=256, averaging=0.15),
             schedule=Schedule(decay="linear", warmup_fraction=0.05, decay_fraction=0.5),
         ),
         epochs=epochs,
@@ -192,3 +195,9 @@ def learning_rate_factors(model: nn.Module) -> dict[str, float]:
         else:
             factors[name] = VECTOR_FACTOR
     return factors
+
+
+_KINDS = (
+    _Kind(embedding="smooth", depth=2, weight_decay=0.32, dropout=0.15, lr=2.5e-3),
+    _Kind(embedding="sharp", depth=3, weight_decay=0.02, dropout=0.05, lr=4e-3),
+)

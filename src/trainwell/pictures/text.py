@@ -3,8 +3,8 @@
 import math
 import unicodedata
 
-# Characters that turn the reading direction of what follows them.
-_DIRECTIONS = {chr(code) for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+from trainwell.core.directions import DIRECTIONS
+
 _SPACES = {"\t", "\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}
 _REPLACEMENT = "\ufffd"
 
@@ -31,7 +31,7 @@ def _clean_character(character: str) -> str:
         return " "
     code = ord(character)
     noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    if noncharacter or character in _DIRECTIONS or unicodedata.category(character) in ("Cc", "Cs"):
+    if noncharacter or character in DIRECTIONS or unicodedata.category(character) in ("Cc", "Cs"):
         return _REPLACEMENT
     return character
 

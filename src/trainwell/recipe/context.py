@@ -1,7 +1,7 @@
 """What the steps know: everything that one visit of a step hands to the next."""
 
-from collections import Counter
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from trainwell.core.files import write_atomically, writing
@@ -72,8 +72,7 @@ class Context:
     model_sha256: str = ""
     tried: set[Hyperparameters] = field(default_factory=set)
     length_judged: bool = False
-    _visits: Counter[int] = field(default_factory=Counter)
-    _numbers: int = 0
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def leave(self, step: int, compute: Callable[[int], Evidence]) -> Evidence:
         """Visit a step once in the life of the run and keep what it leaves.
@@ -84,8 +83,7 @@ class Context:
         Returns:
             The evidence, as written.
         """
-        self._visits[step] += 1
-        visit = self._visits[step]
+        visit = 1 + sum(each.step == step for each in self.evidence)
         name = NAMES[step]
         self.progress.step(step, name, visit)
 
@@ -126,10 +124,8 @@ class Context:
             seed: None for the run's.
             whole: train on validation too.
         """
-        number = self._numbers
-        self._numbers += 1
         self.tried.add(point)
-        return self._spec(number, point, total_steps, decay_from, seed, whole)
+        return self._spec(next(self._numbers), point, total_steps, decay_from, seed, whole)
 
     def rebuild(self, point: Hyperparameters, *, total_steps: int = 1000) -> Rebuilt:
         """The untouched training at a point, for probes: it gets no number and no place in the store."""

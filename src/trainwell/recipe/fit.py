@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,40 +11,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainwell.core.errors import ModelError, ResumeError, SettingError, suggestion
+from trainwell.core.errors import ResumeError, SettingError, suggestion
 from trainwell.core.files import write_atomically, writing
-from trainwell.core.jsonio import from_json, to_json, to_plain
+from trainwell.core.jsonio import from_json, to_json
 from trainwell.core.protocols import Progress, Silent
-from trainwell.core.records.hyperparameters import Hyperparameters
-from trainwell.core.records.outcome import Outcome
-from trainwell.core.records.run import Budget, Result, RunRecord, Settings, StepLine, TestLine
+from trainwell.core.records.run import Budget, Result, RunRecord, Settings
 from trainwell.core.records.trial import Precision
 from trainwell.data.dataset import Dataset
 from trainwell.data.prepare import prepare
 from trainwell.data.raw import shown_path
-from trainwell.diagnosis.verdict import verdict
 from trainwell.models.build import MODELS
 from trainwell.models.defaults import Start
-from trainwell.models.folder import ModelRecord, save_model
 from trainwell.models.userfile import file_sha256, is_user_file
-from trainwell.recipe.check_initial_loss import check_initial_loss
 from trainwell.recipe.clock import Clock
-from trainwell.recipe.coarse_grid import coarse_grid, edges
 from trainwell.recipe.context import Context
-from trainwell.recipe.find_lr import find_lr
-from trainwell.recipe.grids import Candidate, chosen
-from trainwell.recipe.invariances import look_for_invariances
-from trainwell.recipe.keep import keep
-from trainwell.recipe.look import look
-from trainwell.recipe.look_at_curves import decide_next, look_at_curves
 from trainwell.recipe.machine import hardware, resolve_device, versions
-from trainwell.recipe.outcome import finished_model, measure_outcome
-from trainwell.recipe.overfit_small_sample import overfit_small_sample
-from trainwell.recipe.plan import KEPT, REFINED, end_reserve, step_cost
 from trainwell.recipe.predict import Predictor
 from trainwell.recipe.read_run import read_run
-from trainwell.recipe.refined_grid import refined_grid
 from trainwell.recipe.starting_point import choose_precision, starting_point
+from trainwell.recipe.steps import take_steps
 from trainwell.search.trials import Trials
 from trainwell.store.folder import (
     RunFolder,
@@ -59,8 +43,6 @@ from trainwell.store.folder import (
 )
 from trainwell.store.study import Study, sqlite_url
 
-MOST_ROUNDS = 4
-"""Visits of step 5 at most: later ones have been seen to bring less than the noise."""
 IN_MEMORY = "data in memory"
 
 
@@ -263,55 +245,9 @@ def _run(
         epochs=start.epochs,
         model_sha256=sha256,
     )
-    look(context)
-    if clock.reads_time and settings.model == "auto" and dataset.record.input.kind == "image":
-        # Which network can be trained in the time, this machine says.
-        start = starting_point(
-            dataset.record,
-            model=settings.model,
-            budget=settings.budget,
-            factory=factory,
-            sha256=sha256,
-            steps_per_second=1.0 / step_cost(context, context.point),
-        )
-        context.point, context.known = start.points[0], start.points
-    check_initial_loss(context)
-    overfit_small_sample(context)
-    find_lr(context)
-    _, coarse = coarse_grid(context)
-    if not coarse.finished:
-        raise ModelError(
-            "Every training of the coarse grid diverged, so there is nothing to refine. "
-            "The report says what was seen; try another --model, or look at the data."
-        )
-    invariances = look_for_invariances(context, coarse)
-    choices: tuple[Candidate, ...] = ()
-    before: float | None = None
-    edge = edges(coarse)
-    for number in range(1, MOST_ROUNDS + 1):
-        _, trained = refined_grid(context, round=number, choices=choices, invariances=invariances, edge=edge)
-        if not trained.finished:
-            break
-        curves = look_at_curves(context, trained)
-        affords = functools.partial(_affords_round, context, number)
-        _, choices = decide_next(context, curves, trained, before=before, may_go_on=affords)
-        best = trained.commits[chosen(context, trained)].value
-        before = best if before is None else min(before, best)
-        if not choices:
-            break
-    progress.step(8, "train to the end", 1)
-    kept = keep(context, whole=dataset.record.sizes["validation"] > 0)
-    model = finished_model(context, kept.spec)
-    progress.step(9, "test", 1)
-    outcome = study.once("outcome", Outcome, lambda: measure_outcome(context, kept.spec, model))
-    save_model(folder.model, model, _about(context, kept.spec.hyperparameters, outcome))
-    result = study.once("result", Result, lambda: _result(context, kept.spec.hyperparameters, outcome))
-    _write_decisions(folder, study)
-    write_atomically(folder.result, to_json(result, indent=1).encode())
-    record = read_run(folder)
-    about = _about(context, kept.spec.hyperparameters, outcome)
-    predictor = Predictor(network=model.cpu(), about=about, encoder=dataset.encoder)
-    return FitResult(folder=folder.path, record=record, result=result, model=predictor)
+    finished = take_steps(context)
+    model = Predictor(network=finished.network.cpu(), about=finished.about, encoder=dataset.encoder)
+    return FitResult(folder=folder.path, record=read_run(folder), result=finished.result, model=model)
 
 
 @contextlib.contextmanager
@@ -323,66 +259,11 @@ def _begun_or_gone(folder: RunFolder) -> Iterator[None]:
         raise
 
 
-def _affords_round(context: Context, number: int) -> bool:
-    if number == MOST_ROUNDS:
-        return False
-    reserve = end_reserve(context)
-    return context.clock.left() - reserve - KEPT * (context.clock.total - reserve) > REFINED * context.clock.total / 3
-
-
-def _result(context: Context, point: Hyperparameters, outcome: Outcome) -> Result:
-    said = verdict(outcome, context.yardsticks, context.dataset.record)
-    lines = tuple(
-        StepLine(step=each.step, passed=each.passed, verdict=each.verdict, seconds=each.seconds)
-        for each in context.evidence
-    )
-    findings = {each: None for evidence in context.evidence for each in map(_key, evidence.findings)}
-    known = {_key(each): each for evidence in context.evidence for each in evidence.findings}
-    return Result(
-        run=context.folder.name,
-        task=context.dataset.record.task,
-        headline=said.headline,
-        learnable=said.learnable,
-        classes=context.dataset.record.output.names if context.dataset.record.task == "classification" else (),
-        test=TestLine(metric=outcome.metric, value=outcome.value, interval=outcome.interval, n=outcome.n),
-        yardsticks=context.yardsticks,
-        seconds=context.clock.elapsed(),
-        seed=context.settings.seed,
-        steps=lines,
-        findings=tuple(known[key] for key in findings),
-        best=point,
-        trials=len(context.study.trials()),
-        versions=context.settings.versions,
-        hardware=context.settings.hardware,
-    )
-
-
-def _key(finding: Any) -> tuple[str, str]:
-    return finding.code, finding.message
-
-
-def _about(context: Context, point: Hyperparameters, outcome: Outcome) -> ModelRecord:
-    return ModelRecord(
-        hyperparameters=point,
-        input=context.dataset.record.input,
-        output=context.dataset.record.output,
-        encoder=to_plain(context.dataset.encoder),
-        model_sha256=context.model_sha256,
-        metric=outcome.metric,
-        value=outcome.value,
-    )
-
-
 def _write_start(folder: RunFolder, settings: Settings, dataset: Dataset) -> None:
     write_atomically(folder.path / "data.json", to_json(dataset.record, indent=1).encode())
     write_atomically(folder.path / "splits.npz", (dataset.folder / "splits.npz").read_bytes())
     # Last: a folder with settings is a run that can be resumed.
     write_atomically(folder.path / "settings.json", to_json(settings, indent=1).encode())
-
-
-def _write_decisions(folder: RunFolder, study: Study) -> None:
-    text = "".join(to_json(decision) + "\n" for decision in study.decisions())
-    write_atomically(folder.path / "decisions.jsonl", text.encode())
 
 
 def _recorded_model_hash(settings: Settings) -> str:

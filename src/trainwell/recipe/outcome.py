@@ -1,20 +1,23 @@
 """The test part, touched once."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from trainwell.core.files import write_atomically, writing
-from trainwell.core.records.outcome import ClassFigures, Interval, Mistake, Outcome
+from trainwell.core.records.outcome import CalibrationBin, ClassFigures, Interval, Mistake, Outcome
 from trainwell.core.records.trial import Score, TrialSpec
 from trainwell.data.dataset import Dataset
 from trainwell.recipe.context import Context
 from trainwell.recipe.montage import picture_png
 from trainwell.search.augment import views_of
 from trainwell.search.rebuild import rebuild
+from trainwell.training.calibration import at_temperature
 from trainwell.training.objective import score, unstandardize
 from trainwell.training.observe import outputs
 from trainwell.training.state import load_weights
@@ -54,29 +57,39 @@ def judge(context: Context, spec: TrialSpec, model: nn.Module, part: str) -> Jud
     return Judged(model=model, outputs=found, score=score(found, dataset.targets[index], dataset.record.output))
 
 
-def measure_outcome(context: Context, spec: TrialSpec, model: nn.Module) -> Outcome:
-    """Everything that is said of the test part; pictures of mistakes are written beside."""
+def measure_outcome(context: Context, spec: TrialSpec, model: nn.Module, *, temperature: float) -> Outcome:
+    """Everything that is said of the test part; pictures of mistakes are written beside.
+
+    Args:
+        context: of the run.
+        spec: the kept training.
+        model: its network.
+        temperature: what logits are divided by before probabilities are said; no prediction depends on it.
+    """
     dataset = context.dataset
     index = dataset.parts["test"]
     judged = judge(context, spec, model, "test")
     targets = dataset.targets[index]
     if dataset.record.task == "regression":
         return _regression(dataset, index, judged, targets, seed=context.settings.seed)
-    probabilities = judged.outputs.double().softmax(dim=1)
-    confidence, predicted = probabilities.max(dim=1)
+    predicted = judged.outputs.argmax(dim=1)
+    confidence = at_temperature(judged.outputs, temperature).gather(1, predicted[:, None])[:, 0]
     size = dataset.record.output.size
     confusion = torch.bincount(targets * size + predicted, minlength=size * size).reshape(size, size)
     right = predicted == targets
+    bins = calibration_bins(confidence, right)
     return Outcome(
         metric="accuracy",
         value=judged.score.metric,
         interval=wilson(int(right.sum()), len(index)),
         n=len(index),
-        loss=judged.score.loss,
+        loss=score(judged.outputs.double() / temperature, targets, dataset.record.output).loss,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         classes=tuple(_class_figures(confusion, i, name) for i, name in enumerate(dataset.record.output.names)),
         mistakes=_mistakes(context, index, targets, predicted, confidence),
-        calibration_error=calibration_error(confidence, right),
+        calibration_error=calibration_error(bins),
+        temperature=temperature,
+        calibration=bins,
     )
 
 
@@ -99,14 +112,39 @@ def wilson(right: int, n: int) -> Interval:
     return ((middle - half) / whole, (middle + half) / whole)
 
 
-def calibration_error(confidence: Tensor, right: Tensor) -> float:
-    r"""Expected calibration error over 15 equal bins, :math:`\sum_b \frac{n_b}{n} |\text{acc}_b - \text{conf}_b|`.
+def calibration_bins(
+    confidence: Float[Tensor, " samples"], right: Bool[Tensor, " samples"]
+) -> tuple[CalibrationBin, ...]:
+    """How often what was said with about one confidence is so, in 15 equal bins of it; empty ones are left out.
 
-    Source: Guo et al. 2017.
+    Args:
+        confidence: probability given to each prediction.
+        right: whether it was so.
+    Source: Guo et al. 2017, section 2.
     """
-    bins = (confidence * BINS).long().clamp(max=BINS - 1)
-    gaps = torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, right.double() - confidence.double())
-    return (gaps.abs().sum() / len(confidence)).item()
+    place = (confidence * BINS).long().clamp(max=BINS - 1)
+    found = []
+    for number in place.unique().tolist():
+        inside = place == number
+        count, hits = int(inside.sum()), int(right[inside].sum())
+        found.append(
+            CalibrationBin(
+                confidence=confidence[inside].double().mean().item(),
+                right=hits / count,
+                count=count,
+                interval=wilson(hits, count),
+            )
+        )
+    return tuple(found)
+
+
+def calibration_error(bins: Sequence[CalibrationBin]) -> float:
+    r"""Expected calibration error, :math:`\sum_b \frac{n_b}{n} |\text{acc}_b - \text{conf}_b|`; NaN without samples.
+
+    Source: Guo et al. 2017, section 2.
+    """
+    samples = sum(one.count for one in bins)
+    return sum(one.count * abs(one.right - one.confidence) for one in bins) / samples if samples else math.nan
 
 
 def _class_figures(confusion: Tensor, i: int, name: str) -> ClassFigures:

@@ -22,11 +22,10 @@ def overfit_small_sample(context: Context) -> Evidence:
         task = context.dataset.record.task
         bare = replace(context.point, regularization=Regularization(), augmentation=Augmentation())
         setup = context.rebuild(bare).setup
-        steps, tries = small_sample_steps(context)
+        steps, tries, more = small_sample_steps(context, rates=len(RATES))
         guess = bare.optimization.lr
-        section = small_sample(
-            setup, lrs=[guess * factor for factor in RATES[:tries]], max_steps=steps, enough=ENOUGH[task]
-        )
+        lrs = [guess * factor for factor in RATES[:tries]]
+        section = small_sample(setup, lrs=lrs, max_steps=steps, enough=ENOUGH[task], more_steps=more)
         findings = context.find(small_sample=section)
         wrong = serious(findings)
         reached = section.metric.y[-1] if section.metric.y else float("nan")
@@ -35,8 +34,8 @@ def overfit_small_sample(context: Context) -> Evidence:
         verdict = (
             f"{section.samples} samples learnt by heart in {taken} steps at rate {rate(section.lr)}: "
             f"training {reading(reached, task)}."
-            if not wrong
-            else wrong[0].message
+            if not findings
+            else findings[0].message
         )
         return Evidence(
             step=2,

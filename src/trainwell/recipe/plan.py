@@ -63,11 +63,15 @@ class GridPlan:
         return Rungs(shares=(1 / 3, 1.0), keep=(max(-(-self.points // 3), 2),))
 
 
-def small_sample_steps(context: Context) -> tuple[int, int]:
-    """Optimizer steps that step 2 may take for each rate, 1,000 at most, and how many rates it may try."""
+def small_sample_steps(context: Context, *, rates: int) -> tuple[int, int, int]:
+    """Step 2's optimizer steps for each rate, how many rates it may try, and steps for the best of them to go on.
+
+    Half of the share is for trying, the other half for going on; three times as long as it was tried is enough.
+    """
     affordable = PROBES * context.clock.total / step_cost(context, context.point)
-    steps = int(min(1000, max(affordable / 2, 2 * LEAST_STEPS)))
-    return steps, max(int(affordable // steps), 1)
+    steps = int(min(1000, max(affordable / 4, 2 * LEAST_STEPS)))
+    tries = min(max(int(affordable // (2 * steps)), 1), rates)
+    return steps, tries, min(max(int(affordable) - tries * steps, 0), 3 * steps)
 
 
 def sweep_steps(context: Context) -> tuple[int, int]:

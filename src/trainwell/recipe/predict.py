@@ -18,6 +18,7 @@ from trainwell.models.build import Factory, build_model
 from trainwell.models.folder import ModelRecord, load_weights_into, read_model_record
 from trainwell.models.userfile import file_sha256, is_user_file
 from trainwell.search.augment import views_of
+from trainwell.training.calibration import at_temperature
 from trainwell.training.objective import unstandardize
 from trainwell.training.observe import outputs
 
@@ -29,7 +30,7 @@ class Prediction:
     Attributes:
         name: the file, or "row 17".
         label: class name (classification; else empty).
-        probability: of that class (classification; else NaN).
+        probability: of that class, calibrated where a temperature could be fitted (classification; else NaN).
         values: by target column, in its units (regression; else empty).
     """
 
@@ -106,7 +107,8 @@ class Predictor:
         if self.about.output.task == "regression":
             values = unstandardize(found, self.about.output).tolist()
             return tuple(Prediction(name=name, values=tuple(row)) for name, row in zip(names, values, strict=True))
-        confidence, label = found.double().softmax(dim=1).max(dim=1)
+        label = found.argmax(dim=1)
+        confidence = at_temperature(found, self.about.temperature).gather(1, label[:, None])[:, 0]
         classes = self.about.output.names
         return tuple(
             Prediction(name=name, label=classes[i], probability=p)

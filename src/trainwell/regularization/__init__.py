@@ -11,7 +11,6 @@ from trainwell.regularization.batch_norm import (
     BatchNormResult,
     batch_norm,
     batch_norms,
-    frozen_statistics,
     recompute_statistics,
 )
 from trainwell.regularization.dropout import (
@@ -60,7 +59,6 @@ __all__ = [
     "drop_connect",
     "dropout",
     "elastic_net_penalty",
-    "frozen_statistics",
     "l1_penalty",
     "l2_penalty",
     "mixup",

@@ -1,7 +1,6 @@
 """Batch norm: the formula, and what a recipe does with its running statistics."""
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from trainwell.core.errors import DataError, ModelError
+from trainwell.core.errors import DataError
 
 
 class BatchNormResult(NamedTuple):
@@ -138,44 +137,6 @@ def recompute_statistics(model: nn.Module, batches: Iterable[Float[Tensor, "batc
     return len(norms)
 
 
-@contextlib.contextmanager
-def frozen_statistics(model: nn.Module) -> Iterator[int]:
-    """Within, every batch norm uses its running statistics and leaves them as they are, even after `model.train()`.
-
-    Weights and biases of the norms can still be trained. Modes are afterwards as they were found.
-
-    Args:
-        model: any module tree.
-    Yields:
-        The number of batch norms.
-    Raises:
-        ModelError: a batch norm that keeps no running statistics.
-    Example:
-        >>> model = nn.BatchNorm1d(1)
-        >>> with frozen_statistics(model):
-        ...     _ = model.train()(torch.tensor([[1.0], [3.0]]))
-        >>> model.running_mean
-        tensor([0.])
-
-    Source: notes, Transfer Learning; He et al. 2016, appendix A (batch norm is fixed in fine-tuning).
-    """
-    norms = batch_norms(model)
-    if any(norm.running_mean is None for norm in norms):
-        raise ModelError(
-            "Statistics can be frozen only where they are kept, but a batch norm has track_running_stats=False. "
-            "Make it True."
-        )
-    modes = {norm: norm.training for norm in norms}
-    handles = [norm.register_forward_pre_hook(_to_eval) for norm in norms]
-    try:
-        yield len(norms)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for norm, mode in modes.items():
-            norm.training = mode
-
-
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
     """All batch norms of a model, of any dimension, synchronized ones too.
 
@@ -184,7 +145,3 @@ def batch_norms(model: nn.Module) -> list[_BatchNorm]:
         1
     """
     return [module for module in model.modules() if isinstance(module, _BatchNorm)]
-
-
-def _to_eval(module: nn.Module, _inputs: object) -> None:
-    module.training = False

@@ -6,6 +6,7 @@ from trainwell.pictures.bars import recalls
 from trainwell.pictures.confusion import confusion
 from trainwell.pictures.scatter import predictions
 from trainwell.pictures.text import number, percent, shorten
+from trainwell.report.calibration import diagram
 from trainwell.report.images import Shelf
 from trainwell.report.markup import Child, Markup, element, together
 from trainwell.report.parts import Numbering, fold, gallery, paragraph, picture, section, table
@@ -58,6 +59,7 @@ def _classes(run: RunRecord, outcome: Outcome, numbering: Numbering) -> Markup:
     return together(
         gallery(
             picture(confusion(outcome.confusion, names), mixed, numbering) if outcome.confusion else None,
+            diagram(outcome, numbering),
             picture(recalls(outcome.classes), seen, numbering) if outcome.classes else None,
         ),
         table(

@@ -5,11 +5,10 @@ and a content security policy that would refuse both.
 """
 
 import functools
-import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 
+from trainwell.core.files import write_atomically
 from trainwell.core.records.run import RunRecord
 from trainwell.core.version import VERSION
 from trainwell.report.background import data, decisions, kept, machine
@@ -96,21 +95,9 @@ def write(run: RunRecord, path: Path) -> None:
         run: finished or not.
         path: of the file.
     Raises:
-        OSError: the folder cannot be written; the old file stays.
+        StoreError: the operating system refuses; the old file stays.
     """
-    content = render(run).encode()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner reads; a report is handed around.
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_atomically(path, render(run).encode())
 
 
 @functools.cache

@@ -6,8 +6,10 @@ from pathlib import PurePath
 
 from trainwell.core.records.evidence import Grid, Look, Next, Yardstick
 from trainwell.core.records.run import RunRecord
+from trainwell.diagnosis.verdict import says_little
 from trainwell.pictures.bars import yardsticks
 from trainwell.pictures.text import duration, metric, number, percent
+from trainwell.report.calibration import calibration
 from trainwell.report.markup import Child, Markup, element, together
 from trainwell.report.parts import Numbering, bullets, gallery, pairs, paragraph, picture, section
 
@@ -176,7 +178,11 @@ def _trust_in_test(run: RunRecord) -> list[Child]:
     low, high = outcome.interval
     said: list[Child] = []
     if run.result is not None and not run.result.learnable:
-        said.append("The network found nothing that holds on data it was not trained on: do not use its predictions.")
+        said.append(
+            "So few test samples do not show whether the network learnt anything: do not rely on its predictions."
+            if says_little(outcome)
+            else "The network found nothing that holds on data it was not trained on: do not use its predictions."
+        )
     said.append(
         f"The test figure: nothing was chosen by it. {outcome.n:,} samples leave it between {metric(low, task)} and "
         f"{metric(high, task)}; smaller differences may be chance."
@@ -187,11 +193,8 @@ def _trust_in_test(run: RunRecord) -> list[Child]:
                 "inside the network's interval, so their order may be chance" if one.test <= high else "clearly ahead"
             )
             said.append(f"{one.name} reached {metric(one.test, task)} on the same test data: {inside}.")
-    if math.isfinite(outcome.calibration_error):
-        said.append(
-            "Its probabilities: on average they are off by "
-            f"{number(100 * outcome.calibration_error)} percentage points (expected calibration error, 15 bins)."
-        )
+    if probabilities := calibration(outcome):
+        said.append(probabilities)
     for target, error in zip(run.data.output.names, outcome.rmse):
         said.append(f"A single prediction of {target} is typically off by {number(error)} (root mean squared error).")
     widest = sorted(outcome.classes, key=lambda one: (one.samples, one.name))[:3]

@@ -38,15 +38,33 @@ class Mistake:
 
 
 @record
+class CalibrationBin:
+    """The test samples of which the network was about as sure.
+
+    Attributes:
+        confidence: mean probability of what it said, in [0, 1].
+        right: share in which that was so, in [0, 1].
+        count: samples, >= 1.
+        interval: 95%, Wilson's, of `right`.
+    """
+
+    confidence: float
+    right: float
+    count: int
+    interval: Interval
+
+
+@record
 class Outcome:
-    """The final network on the test part.
+    """The final network on the test part. Whatever speaks of probabilities does so after the temperature.
 
     Attributes:
         metric: accuracy or r2.
         value: of the metric.
         interval: 95%: Wilson's for accuracy, bootstrap for R².
         n: test samples.
-        loss: cross-entropy in nats or standardized mean squared error.
+        loss: cross-entropy in nats, of probabilities at `temperature` (that of trials is without one), or standardized
+            mean squared error.
         confusion: rows truth, columns prediction, in the order of the classes (classification; else empty).
         classes: figures of each class (classification; else empty).
         mistakes: the most confident ones first.
@@ -54,6 +72,9 @@ class Outcome:
         predicted: the same samples' predictions.
         calibration_error: expected calibration error over 15 bins (classification; NaN otherwise).
         rmse: root mean squared error of each target in its own units (regression; else empty).
+        temperature: what logits were divided by; 1 where none was fitted.
+        calibration: those of 15 equal bins of confidence that hold samples, the least sure first (classification; else
+            empty).
     """
 
     metric: str
@@ -68,3 +89,5 @@ class Outcome:
     predicted: tuple[float, ...] = ()
     calibration_error: float = float("nan")
     rmse: tuple[float, ...] = ()
+    temperature: float = 1.0
+    calibration: tuple[CalibrationBin, ...] = ()

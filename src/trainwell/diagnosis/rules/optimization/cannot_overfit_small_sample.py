@@ -7,7 +7,8 @@ Evidence: the training metric by step. Fitted is 99%: a sample that stands twice
 and nothing more is lost than such pairs. If the loss does not fall, the learning rate is too low or the
 initialization bad; if it becomes NaN or infinite, the rate is too high or the initialization bad (the notes' step
 2). Falling is judged against the curve's own noise and its start. If it falls and stops short, the rate, the number
-of steps or the network's size is the suspect.
+of steps or the network's size is the suspect. If nine tenths of the loss are gone and it still falls, only steps were
+missing, and that is said without alarm: noisy targets (most regression) are learnt by heart last and slowly.
 
 Remedy: another learning rate; then another initialization; then a wider network. Safe: all are undone by hand.
 
@@ -17,9 +18,10 @@ one batch").
 
 import math
 
+from trainwell.core.records.evidence import SmallSample
 from trainwell.core.records.finding import Finding, Remedy, Severity
 from trainwell.core.records.observation import Observation
-from trainwell.diagnosis.measures import drop, fall, fall_error, trace
+from trainwell.diagnosis.measures import Trace, drop, fall, fall_error, trace
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number, percent
 
@@ -29,6 +31,10 @@ FITTED = 0.99
 FALLS = 0.1
 """Share of its start by which a loss must come down to be called falling: one step from zero output to the class
 shares takes off less on any but very unequal classes."""
+
+LEFT = 0.1
+"""Share of its start to which a loss that still falls must have come for steps alone to be missing: in regression the
+network has nine tenths of the variance by then, so rate and initialization are right."""
 
 ERRORS = 3.0
 """Noises by which a fall must exceed the curve's jitter."""
@@ -54,6 +60,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         f" ({tried - 1} other {'rate was' if tried == 2 else 'rates were'} tried before)" if tried > 1 else ""
     )
     severity: Severity = "error"
+    remedies: tuple[Remedy, ...]
     if broken:
         message = (
             f"Learning {counted(seen.samples, 'sample')} by heart failed {rates}: the loss became NaN or infinite."
@@ -68,26 +75,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         cause = "The learning rate is too low, or the initialization is bad."
         remedies = (_rate("Raise the learning rate.", FASTER), _INITIALIZE)
     else:
-        severity = "warning"
-        learnt = (
-            f"Of {counted(seen.samples, 'sample')}, the network learnt only {percent(max(0.0, reached))} by heart"
-            if seen.metric.y_label.casefold() == "accuracy"
-            else f"On {counted(seen.samples, 'sample')} to learn by heart, the network reached only "
-            f"{seen.metric.y_label} {number(reached)}"
-        )
-        going_on = fall(loss.end) > ERRORS * fall_error(loss.end) > 0
-        message = (
-            f"{learnt} {rates}: the loss fell from {number(start)} to {number(loss.level)} "
-            f"{'and was still falling' if going_on else 'and stopped there'}."
-        )
-        cause = (
-            "It was given too few steps, or too low a rate."
-            if going_on
-            else "The network is too small, equal samples carry different targets, or the learning rate is off."
-        )
-        wider = Remedy(text="Take a wider network.", change={"architecture.width*": 2})
-        faster = _rate("Raise the learning rate.", FASTER)
-        remedies = (faster, wider) if going_on else (_rate("Lower the learning rate.", SLOWER), wider)
+        severity, message, cause, remedies = _short(seen, loss, reached, rates)
     evidence = {
         "samples": seen.samples,
         "lr": seen.lr,
@@ -97,6 +85,32 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         "attempts": tried,
     }
     return (RULE.finding(severity, message, evidence=evidence, cause=cause, remedies=remedies),)
+
+
+def _short(seen: SmallSample, loss: Trace, reached: float, rates: str) -> tuple[Severity, str, str, tuple[Remedy, ...]]:
+    """The loss fell, and the sample is not learnt: what is said, its cause, what to do."""
+    accuracy = seen.metric.y_label.casefold() == "accuracy"
+    start = loss.y[0]
+    falls = fall(loss.end) > ERRORS * fall_error(loss.end) > 0
+    unfinished = falls and loss.level <= LEFT * abs(start)
+    only = "" if unfinished else " only"
+    learnt = (
+        f"Of {counted(seen.samples, 'sample')}, the network learnt{only} {percent(max(0.0, reached))} by heart"
+        if accuracy
+        else f"On {counted(seen.samples, 'sample')} to learn by heart, the network reached{only} "
+        f"{seen.metric.y_label} {number(reached)}"
+    )
+    fell = f"{learnt} {rates}: the loss fell from {number(start)} to {number(loss.level)} and"
+    wider = Remedy(text="Take a wider network.", change={"architecture.width*": 2})
+    if unfinished:
+        cause = "It was given too few steps to learn the last of it, which is mostly noise. Nothing has to be changed."
+        return "info", f"{fell} was still falling when the steps ran out.", cause, ()
+    if falls:
+        cause = "It was given too few steps, or too low a rate."
+        return "warning", f"{fell} was still falling.", cause, (_rate("Raise the learning rate.", FASTER), wider)
+    small = "The network is too small" if accuracy else "The network is too small to learn noise in the targets"
+    cause = f"{small}, equal samples carry different targets, or the learning rate is off."
+    return "warning", f"{fell} stopped there.", cause, (_rate("Lower the learning rate.", SLOWER), wider)
 
 
 def _rate(text: str, factor: float) -> Remedy:
