@@ -44,8 +44,8 @@ SAMPLED_EVERY_SECONDS = 0.005
 def make_images(folder: Path, count: int) -> None:
     """Pictures of ten classes, numbered from 0: a larger set begins with the smaller one's.
 
-    Each is a coarse pattern of its own under noise. Noise alone would be a worst case that no photograph is: all its
-    thumbnails are alike, and the search for copies would compare each with each.
+    Each is a coarse pattern of its own under noise, since photographs differ coarsely too. In noise alone all are alike
+    from afar, and the search for copies has more to compare.
     """
     import numpy as np
     from PIL import Image

@@ -37,6 +37,12 @@ def test_one_bin_is_said_in_one_sentence(outcome: Outcome) -> None:
     assert "It says 99.7% on average and is right 100% of the time, 328 test samples." in calibration(alone)
 
 
+def test_of_a_few_samples_no_share_is_told(outcome: Outcome) -> None:
+    few = dataclasses.replace(outcome, calibration=(outcome.calibration[0], outcome.calibration[-1]))
+    assert "too few are left to say what it is worth when it is less sure." in calibration(few)
+    assert "50%" not in calibration(few)
+
+
 def test_older_records_and_regressions_have_no_bins(outcome: Outcome) -> None:
     older = dataclasses.replace(outcome, calibration=(), temperature=1.0)
     assert calibration(older).startswith("Its probabilities. On average they are off by 1.3 percentage points")

@@ -225,7 +225,13 @@ def test_without_a_clock_no_time_is_told(runs: dict[str, RunRecord]) -> None:
 
 
 def test_noise_is_not_sold_as_skill(runs: dict[str, RunRecord], pages: dict[str, str]) -> None:
-    assert "do not use its predictions" in pages["hostile"]
+    # Of no test sample at all, only that nothing is known can be said.
+    assert "do not rely on its predictions" in pages["hostile"]
+    assert "do not rely on its predictions" not in pages["classification"]
+    run = runs["classification"]
+    assert run.result is not None
+    nothing = dataclasses.replace(run, result=dataclasses.replace(run.result, learnable=False))
+    assert "do not use its predictions" in render(nothing)
     assert "do not use its predictions" not in pages["classification"]
 
 

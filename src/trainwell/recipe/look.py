@@ -16,7 +16,11 @@ def look(context: Context) -> Evidence:
     context.yardsticks = context.study.once(
         "yardsticks",
         tuple[Yardstick, ...],
-        lambda: measure_yardsticks(context.dataset, seed=context.settings.seed, read_clock=context.clock.reads_time),
+        lambda: measure_yardsticks(
+            context.dataset,
+            seed=context.settings.seed,
+            budget_seconds=context.clock.total if context.clock.reads_time else None,
+        ),
     )
 
     def compute(visit: int) -> Evidence:

@@ -101,6 +101,7 @@ def wilson(right: int, n: int) -> Interval:
     Example:
         >>> tuple(round(bound, 3) for bound in wilson(98, 100))
         (0.93, 0.994)
+
     Source: Wilson 1927.
     """
     if n == 0:

@@ -24,21 +24,23 @@ WORK = 1_000
 Pictures are made smaller to fit; wider tables get fewer rounds."""
 ROUNDS = 100
 LEAST_ROUNDS = 5
+SHARE = 0.1
+"""Of the budget, that HistGradientBoosting may take: on a busy machine its threads wait for each other."""
 
 
-def measure_yardsticks(dataset: Dataset, *, seed: int, read_clock: bool) -> tuple[Yardstick, ...]:
+def measure_yardsticks(dataset: Dataset, *, seed: int, budget_seconds: float | None) -> tuple[Yardstick, ...]:
     """Fit the yardsticks on the training part and score them on validation and on test.
 
     The best constant is the class shares or the mean; the linear model is logistic regression or least squares with a
     little ridge on standardized features; HistGradientBoosting has scikit-learn's defaults. Where samples x features x
-    classes exceed `CELLS`, the last two see a sample, and their name says so.
+    classes exceed `CELLS`, the last two see a sample; where its rounds would take more than `SHARE` of the budget,
+    HistGradientBoosting is stopped; and their name says so. Pictures are averaged over squares until features x classes
+    are at most `WORK`.
 
     Args:
         dataset: prepared.
         seed: of the sample and of HistGradientBoosting.
-        read_clock: whether seconds are measured.
-    Pictures are averaged over squares until features x classes are at most `WORK`.
-
+        budget_seconds: of the run; None: no clock is read.
     Returns:
         Best constant, linear model, HistGradientBoosting. Their figures on the test part decide nothing.
     """
@@ -52,11 +54,14 @@ def measure_yardsticks(dataset: Dataset, *, seed: int, read_clock: bool) -> tupl
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
         train = train[order[:most].sort().values]
     for name, model in _models(dataset, seed, features):
-        began = perf_counter() if read_clock else 0.0
-        made = _scored(model, dataset, train)
-        seconds = perf_counter() - began if read_clock else 0.0
+        began = 0.0 if budget_seconds is None else perf_counter()
+        made, rounds = _scored(
+            model, dataset, train, seconds=None if budget_seconds is None else SHARE * budget_seconds
+        )
+        seconds = 0.0 if budget_seconds is None else perf_counter() - began
+        fewer = f" of {rounds} rounds" if rounds < ROUNDS else ""
         note = f" on {len(train):,} samples" if sampled else ""
-        found.append(replace(made, name=name + note, seconds=seconds))
+        found.append(replace(made, name=name + fewer + note, seconds=seconds))
     return tuple(found)
 
 
@@ -87,13 +92,12 @@ def _models(dataset: Dataset, seed: int, features: int) -> list[tuple[str, Any]]
     record = dataset.record
     classes = record.output.size if record.task == "classification" else 1
     rounds = min(max(ROUNDS * WORK // (features * classes), LEAST_ROUNDS), ROUNDS)
-    fewer = f" of {rounds} rounds" if rounds < ROUNDS else ""
     categorical = [record.input.numbers + i for i, size in enumerate(record.input.cardinalities) if size <= 255]
     if record.task == "classification":
         return [
             ("logistic regression", make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))),
             (
-                "HistGradientBoosting" + fewer,
+                "HistGradientBoosting",
                 HistGradientBoostingClassifier(
                     max_iter=rounds, random_state=seed, categorical_features=categorical or None
                 ),
@@ -104,10 +108,11 @@ def _models(dataset: Dataset, seed: int, features: int) -> list[tuple[str, Any]]
     )
     if record.output.size > 1:
         boosting = MultiOutputRegressor(boosting)
-    return [("linear regression", make_pipeline(StandardScaler(), Ridge())), ("HistGradientBoosting" + fewer, boosting)]
+    return [("linear regression", make_pipeline(StandardScaler(), Ridge())), ("HistGradientBoosting", boosting)]
 
 
-def _scored(model: Any, dataset: Dataset, train: Tensor) -> Yardstick:
+def _scored(model: Any, dataset: Dataset, train: Tensor, *, seconds: float | None) -> tuple[Yardstick, int]:
+    """A model's figures, and the rounds of boosting it was given."""
     linear = hasattr(model, "steps")
     record = dataset.record
 
@@ -121,20 +126,40 @@ def _scored(model: Any, dataset: Dataset, train: Tensor) -> Yardstick:
     with warnings.catch_warnings():
         # Not converged within its iterations is still a yardstick.
         warnings.simplefilter("ignore")
-        fitted = model.fit(rows(train), targets.numpy() if targets.ndim == 1 or targets.shape[1] > 1 else targets[:, 0])
+        wanted = targets.numpy() if targets.ndim == 1 or targets.shape[1] > 1 else targets[:, 0].numpy()
+        fitted, rounds = _fitted(model, rows(train), wanted, seconds=seconds)
         scores = {}
         for part in ("validation", "test"):
             index = dataset.parts[part]
             if len(index):
                 scores[part] = score(_outputs(fitted, rows(index), dataset), dataset.targets[index], record.output)
     judged = scores.get("validation") or scores["test"]
-    return Yardstick(
+    figures = Yardstick(
         name="",
         metric=judged.metric,
         loss=judged.loss,
         seconds=0.0,
         test=scores["test"].metric if "test" in scores else None,
     )
+    return figures, rounds
+
+
+def _fitted(model: Any, rows: Any, targets: Any, *, seconds: float | None) -> tuple[Any, int]:
+    """Fit; boosting goes on in ever longer stretches, and no further than the time allows."""
+    given = getattr(model, "estimator", model)
+    most = int(getattr(given, "max_iter", ROUNDS))
+    if seconds is None or not hasattr(model, "max_iter"):
+        return model.fit(rows, targets), most
+    began, done = perf_counter(), 0
+    model.set_params(warm_start=True)
+    while done < most:
+        until = min(max(2 * done, LEAST_ROUNDS), most)
+        spent = perf_counter() - began
+        if done and spent * until / done > seconds:
+            break
+        model.set_params(max_iter=until).fit(rows, targets)
+        done = until
+    return model, done
 
 
 def _outputs(fitted: Any, rows: Any, dataset: Dataset) -> Tensor:

@@ -8,6 +8,9 @@ from trainwell.pictures.text import number, percent
 from trainwell.report.markup import Markup
 from trainwell.report.parts import Numbering, picture
 
+FEW = 10
+"""Of fewer samples no share is told: its interval would hold nearly anything."""
+
 
 def diagram(outcome: Outcome, numbering: Numbering) -> Markup | None:
     """Confidence against the share that is right.
@@ -70,6 +73,11 @@ def _said_and_right(bins: tuple[CalibrationBin, ...]) -> str:
     if not others:
         return f"It says {percent(said)} on average and is right {percent(right)} of the time, {count:,} test samples."
     less, hits, rest = _together(others)
+    if rest < FEW:
+        return (
+            f"When it says {percent(said)} (on average of the {count:,} test samples it is surest of), it is right "
+            f"{percent(right)} of the time; too few are left to say what it is worth when it is less sure."
+        )
     return (
         f"When it says {percent(said)} (on average of the {count:,} test samples it is surest of), it is right "
         f"{percent(right)} of the time; when it says {percent(less)} (of the other {rest:,}), {percent(hits)}."
