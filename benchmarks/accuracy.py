@@ -3,8 +3,8 @@
 The peers have their default settings; scikit-learn's MLP is given 1,000 iterations and, in regression, scaled targets,
 since it does not converge without.
 
-Writes results/accuracy.jsonl, a line a split and contender, and results/accuracy-summary.json: on each table the mean
-paired difference from the peer that is best there, with the lower bound of its 90% interval (t, over the splits).
+Writes results/accuracy.jsonl, a line a split and contender, and results/accuracy-summary.jsonl, a line a table: the
+mean paired difference from the peer that is best there, with the lower bound of its 90% interval (t, over the splits).
 """
 
 import json
@@ -22,6 +22,7 @@ from results import FIT, Results, arguments
 PEERS = ("MLP", "HistGradientBoosting", "RealMLP-TD")
 BUDGETS = {"wine": 30.0, "breast_cancer": 30.0, "diabetes": 30.0, "churn": 60.0, "loans": 60.0, "storms": 60.0}
 DEPENDS = (*FIT, "src/trainwell/data")
+PEERS_DEPEND = ("benchmarks/tables.py", "benchmarks/table_peers.py")
 
 
 def ours(name: str, repeat: int) -> dict[str, float]:
@@ -60,14 +61,14 @@ def theirs(python: str, name: str, repeat: int, label: str) -> dict[str, float]:
     return found
 
 
-def summary(lines: list[dict[str, object]]) -> dict[str, object]:
+def summary(lines: list[dict[str, object]]) -> dict[str, dict[str, object]]:
     """Paired differences from the best peer of each table."""
     from scipy import stats
 
     by: dict[tuple[str, str], dict[int, float]] = {}
     for line in lines:
         by.setdefault((str(line["table"]), str(line["who"])), {})[int(str(line["repeat"]))] = float(str(line["metric"]))
-    found: dict[str, object] = {}
+    found: dict[str, dict[str, object]] = {}
     for name in tables.NAMES:
         means = {who: fmean(by[name, who].values()) for who in PEERS if (name, who) in by}
         mine = by.get((name, "fit"), {})
@@ -102,8 +103,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=5, help="of digits")
     chosen = options.parse_args()
     results = Results("accuracy", depends=DEPENDS, folder=chosen.results)
-    depends = ("benchmarks/tables.py", "benchmarks/table_peers.py")
-    peers = Results("accuracy-peers", depends=depends, folder=chosen.results)
+    peers = Results("accuracy-peers", depends=PEERS_DEPEND, folder=chosen.results)
     for repeat in range(chosen.first, chosen.first + chosen.repeats):
         for name in chosen.tables:
             for who in PEERS:
@@ -118,9 +118,9 @@ def main() -> None:
         case = f"digits {seed} fit"
         if not results.has(case):
             results.add(case, table="digits", repeat=seed, who="fit", **digits(seed))
-    found = summary([*results.lines(), *peers.lines()])
-    (chosen.results / "accuracy-summary.json").write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
+    summaries = Results("accuracy-summary", depends=(*DEPENDS, *PEERS_DEPEND), folder=chosen.results)
+    for name, figures in summary([*results.lines(), *peers.lines()]).items():
+        summaries.add(name, **figures)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ A figure is written `<!-- figure: FILE CASE KEY [FORMAT] -->VALUE<!-- /figure --
 that case, a key of it (`test.value` for one within another, `interval.0` for one of a list), and how Python's format()
 writes it. A name with spaces stands in quotes.
 
+A page with `{{ claims: ... }}` quotes results/claims.jsonl, all of it.
+
     python benchmarks/check_quotes.py            fails where a value differs, or the code has changed since
     python benchmarks/check_quotes.py --write    fills in the values
 """
@@ -21,6 +23,7 @@ from results import ROOT, arguments, source_hash
 
 QUOTE = re.compile(r"<!-- figure:(?P<about>[^\n]*?)-->(?P<value>[^\n]*?)<!-- /figure -->")
 OPENING = re.compile(r"<!-- figure:")
+CLAIMS = re.compile(r"\{\{ claims: [a-z]+ \}\}")
 
 
 class QuoteError(Exception):
@@ -114,7 +117,22 @@ def problems(page: Path, *, folder: Path) -> list[str]:
                 wrong.append(f"{where}: {quote.about} was measured with code that has changed since. Measure it again.")
     except QuoteError as error:
         wrong.append(str(error))
+    if CLAIMS.search(page.read_text("utf-8")):
+        wrong += stale_claims(folder)
     return wrong
+
+
+def stale_claims(folder: Path) -> list[str]:
+    """Claims that were measured with code that has changed since: a sentence each."""
+    path = folder / "claims.jsonl"
+    if not path.is_file():
+        return ["there is no claims.jsonl."]
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return [
+        f'the claim "{line["case"]}" was measured with code that has changed since. Measure it again.'
+        for line in lines
+        if line["source"] != source_hash(*line["depends"])
+    ]
 
 
 def filled(text: str, *, folder: Path) -> str:

@@ -99,8 +99,8 @@ class Results:
         return any(line["case"] == case for line in self.lines())
 
     def add(self, case: str, **figures: Any) -> None:
-        """Keep a case; older code's lines go."""
-        kept = self.lines()
+        """Keep a case in place of an older one of that name; lines of other code go."""
+        kept = [each for each in self.lines() if each["case"] != case]
         line = {"case": case, **figures, "source": self.source, "depends": self.depends, "machine": machine()}
         text = "".join(json.dumps(each) + "\n" for each in [*kept, line])
         temporary = self.path.with_suffix(".tmp")

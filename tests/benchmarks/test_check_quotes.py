@@ -96,6 +96,22 @@ def test_write_does_not_make_stale_figures_fresh(root: Path, monkeypatch: pytest
     assert (root / "README.md").read_text() == quoted("fashion old accuracy", "0.5")
 
 
+def test_a_page_of_claims_wants_fresh_claims(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = root / "docs" / "claims.md"
+    page.write_text("{{ claims: all }}\n")
+    assert check(root, monkeypatch) == 1
+    assert "no claims.jsonl" in capsys.readouterr().err
+    line = {"case": "relu dies", "source": FRESH, "depends": ["benchmarks/results.py"]}
+    claims = root / "results" / "claims.jsonl"
+    claims.write_text(json.dumps(line) + "\n")
+    assert check(root, monkeypatch) == 0
+    claims.write_text(json.dumps(line | {"source": "0" * 24}) + "\n")
+    assert check(root, monkeypatch) == 1
+    assert '"relu dies" was measured with code that has changed' in capsys.readouterr().err
+
+
 def test_the_hash_follows_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import results
 
