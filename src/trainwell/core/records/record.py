@@ -16,5 +16,5 @@ def record(cls: type[T]) -> type[T]:
         The dataclass.
     """
     # Read by pydantic: a record with a field it does not know is another version's, not this one with something lost.
-    cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
+    cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]  # pydantic looks for it
     return dataclasses.dataclass(frozen=True, kw_only=True)(cls)
