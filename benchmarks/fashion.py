@@ -9,10 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from results import FIT, Results, arguments
+from results import FIT, PRETRAINED_ALONE, TABLES_ALONE, Results, arguments
 
 DATA = Path("/usr/share/datasets/fashion-mnist")
-DEPENDS = (*FIT, "src/trainwell/augmentation")
+DEPENDS = (*FIT, *PRETRAINED_ALONE, *TABLES_ALONE, "src/trainwell/augmentation")
 
 
 def main() -> None:

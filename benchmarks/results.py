@@ -22,16 +22,37 @@ FIT = (
     "src/trainwell/search",
     "src/trainwell/recipe",
     "src/trainwell/probes",
+    "src/trainwell/regularization",
+    "src/trainwell/initialization",
+    "src/trainwell/activations",
+    "src/trainwell/schedules.py",
 )
 """What every figure of `fit` depends on."""
+PRETRAINED_ALONE = (
+    "!src/trainwell/models/backbones.py",
+    "!src/trainwell/models/efficientnet_lite.py",
+    "!src/trainwell/training/heads.py",
+)
+TABLES_ALONE = (
+    "!src/trainwell/models/mlp.py",
+    "!src/trainwell/models/table_defaults.py",
+    "!src/trainwell/models/table_input.py",
+)
+"""Of these, what only one kind of data goes through: figures of the others do not depend on it."""
 
 
 def source_hash(*folders: str) -> str:
-    """BLAKE2b of the Python files that a figure depends on, by path and code: comments and docstrings do not count."""
+    """BLAKE2b of the Python files that a figure depends on, by path and code: comments and docstrings do not count.
+
+    A file with "!" before it is left out.
+    """
     digest = hashlib.blake2b(digest_size=12)
-    for folder in folders:
+    left_out = {ROOT / name[1:] for name in folders if name.startswith("!")}
+    for folder in (name for name in folders if not name.startswith("!")):
         path = ROOT / folder
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if file in left_out:
+                continue
             digest.update(f"{file.relative_to(ROOT)}\0{code_of(file.read_text('utf-8'))}\0".encode())
     return digest.hexdigest()
 

@@ -17,6 +17,7 @@ from trainwell.core.seeds import generator, seeded
 from trainwell.regularization import (
     REGULARIZERS,
     DropConnect,
+    Dropout,
     PlainDropout,
     StochasticDepth,
     depth_rates,
@@ -72,6 +73,20 @@ def test_p_is_the_share_dropped(p: float, seed: int) -> None:
     assert float((~kept).float().mean()) == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / 20_000) + 1e-9)
 
 
+@pytest.mark.parametrize("p", [0.0, 1e-9, 0.5, 0.99999, 1.0 - 1e-9])
+def test_the_ends_of_the_range_are_drawn_too(p: float) -> None:
+    share = float(draw_kept((9, 11_111), p=p, generator=generator(0)).float().mean())
+    # Four numbers to a 64-bit draw: what does not fill one is cut off, and p is met to within 1 / 65,536.
+    assert share == pytest.approx(1.0 - p, abs=5 * math.sqrt(p * (1 - p) / 99_999) + 2**-16 + 1e-9)
+    assert draw_kept((), p=p, generator=generator(0)).shape == ()
+
+
+def test_the_four_numbers_of_a_draw_are_independent() -> None:
+    kept = draw_kept((50_000, 4), p=0.3, generator=generator(1)).double()
+    correlations = torch.corrcoef(kept.T) - torch.eye(4, dtype=torch.float64)
+    assert float(correlations.abs().max()) < 5 / math.sqrt(50_000)
+
+
 def test_a_given_mask_is_obeyed() -> None:
     kept = torch.tensor([[True, False, True, True, False]]).expand(6, 5)
     torch.testing.assert_close(dropout(INPUTS, p=0.2, training=True, kept=kept), INPUTS * kept / 0.8)
@@ -106,6 +121,7 @@ def test_ours_scales_as_torchs_dropout_does() -> None:
         outputs = nn.Dropout(0.3).train()(torch.ones(1000))
     torch.testing.assert_close(dropout(torch.ones(1000), p=0.3, training=True, kept=outputs > 0), outputs)
     torch.testing.assert_close(dropout(INPUTS, p=0.3, training=False), nn.Dropout(0.3).eval()(INPUTS))
+    assert isinstance(Dropout(0.3), nn.Dropout), "tools that look for dropout must find it"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +147,7 @@ def test_drop_connect_around_any_layer(layer: nn.Module) -> None:
 
 def test_layers_draw_from_the_global_generator_in_training_only() -> None:
     inputs = torch.ones(100, 2)
-    for layer in (PlainDropout(0.5), StochasticDepth(0.5)):
+    for layer in (Dropout(0.5), PlainDropout(0.5), StochasticDepth(0.5)):
         with seeded(3):
             first, second = layer.train()(inputs), layer(inputs)
         with seeded(3):

@@ -17,6 +17,7 @@ from trainwell.core.records.evidence import Evidence
 from trainwell.data.prepare import prepare
 from trainwell.diagnosis.rules.optimization import cannot_overfit_small_sample
 from trainwell.recipe.fit import FitResult, fit, resume
+from trainwell.recipe.plan import SEVERAL_KINDS
 from trainwell.recipe.predict import load_predictor
 from trainwell.recipe.read_run import read_run
 from trainwell.store.folder import RunFolder
@@ -147,6 +148,35 @@ def test_regression_end_to_end(tmp_path: Path, targets: int) -> None:
     assert len(found.record.outcome.rmse) == targets
     made = found.model.predict(rows[:3])
     assert all(len(each.values) == targets for each in made)
+
+
+def test_kinds_of_network_are_compared_at_equal_length_and_never_stopped_early(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    rows = draw.normal(size=(2_400, 4)).astype(np.float32)
+    labels = (rows[:, 0] + draw.normal(size=len(rows)) > 0).astype(np.int64)
+    budget = 500
+    found = fit((rows, labels), budget_steps=budget, runs=tmp_path)
+    compared = [trial for trial in found.record.trials if trial.stage == "refined"]
+    depths = [trial.spec.hyperparameters.architecture.depth for trial in compared]
+    assert len(set(depths)) == 2
+    assert {trial.state for trial in compared} == {"completed"}
+    (length,) = {trial.metrics[-1].step for trial in compared}
+    assert length >= SEVERAL_KINDS.refined * budget / 2 * 0.9
+    coarse = sum(trial.metrics[-1].step for trial in found.record.trials if trial.stage == "coarse")
+    assert coarse < length
+
+
+def test_the_seconds_of_the_visits_are_those_of_the_run(tmp_path: Path, small_table: Any) -> None:
+    found = fit(small_table, budget_seconds=5.0, runs=tmp_path)
+    lines = found.result.steps
+    assert all(line.seconds > 0.0 for line in lines)
+    trained = dict.fromkeys(("coarse", "refined"), 0.0)
+    for trial in found.record.trials:
+        if trial.stage in trained:
+            trained[trial.stage] += sum(line.seconds for line in trial.metrics)
+    for step, stage in ((4, "coarse"), (5, "refined")):
+        assert sum(line.seconds for line in lines if line.step == step) >= trained[stage]
+    assert sum(line.seconds for line in lines) <= found.result.seconds
 
 
 @pytest.mark.parametrize("kind", ["table", "pictures"])

@@ -6,11 +6,13 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from trainwell.data.texts import Strings
 
 # Rows of a block times its columns; of wide tables each block has FEWEST_ROWS all the same.
 CELLS = 1 << 18
@@ -237,7 +239,7 @@ def _append(file: io.BufferedWriter, column: pl.Series) -> tuple[int, int]:
     return start, file.write(made.getbuffer())
 
 
-class RowNames(Sequence[str]):
+class RowNames(Strings):
     """ "row 1", "row 2" and so on, each made when it is asked for."""
 
     def __init__(self, count: int) -> None:
@@ -246,14 +248,6 @@ class RowNames(Sequence[str]):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, i: int) -> str: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[str]: ...
-    def __getitem__(self, i: int | slice) -> str | list[str]:
-        """A name, or some."""
-        if isinstance(i, slice):
-            return [f"row {number}" for number in range(1, self._count + 1)[i]]
-        if not 0 <= i < self._count:
-            raise IndexError(i)
+    def made(self, i: int) -> str:
+        """Name i."""
         return f"row {i + 1}"

@@ -1,5 +1,6 @@
 """Many strings in one piece of memory: their bytes and where each ends, rather than an object a string."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
@@ -13,7 +14,25 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-class Texts(Sequence[str]):
+class Strings(Sequence[str], ABC):
+    """Strings that are made when they are asked for."""
+
+    @abstractmethod
+    def made(self, i: int) -> str:
+        """String i, 0 <= i < len."""
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        asked = range(len(self))[at]
+        return self.made(asked) if isinstance(asked, int) else [self.made(i) for i in asked]
+
+
+class Texts(Strings):
     """Strings by number; bytes that are no UTF-8 may stand in them (as surrogates).
 
     Args:
@@ -48,20 +67,12 @@ class Texts(Sequence[str]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        if isinstance(at, slice):
-            return [self[i] for i in range(*at.indices(len(self)))]
-        i = range(len(self))[at]
+    def made(self, i: int) -> str:
+        """String i."""
         return self._written(self._data[self._ends[i] : self._ends[i + 1]].decode("utf-8", "surrogateescape"))
 
 
-class Chosen(Sequence[str]):
+class Chosen(Strings):
     """Some of many strings, which are not copied.
 
     Args:
@@ -79,13 +90,6 @@ class Chosen(Sequence[str]):
     def __len__(self) -> int:
         return len(self._index)
 
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        if isinstance(at, slice):
-            return [self._texts[int(i)] for i in self._index[at]]
-        return self._texts[int(self._index[at])]
+    def made(self, i: int) -> str:
+        """String i of those chosen."""
+        return self._texts[int(self._index[i])]

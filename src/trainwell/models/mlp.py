@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainwell.core.errors import SettingError
 from trainwell.core.records.layout import Task
 from trainwell.models.table_input import TableInput
+from trainwell.regularization import Dropout
 
 FIRST_OUTPUT_STD = 0.05
 """Of the first outputs, roughly: the loss starts within 0.01 of log(classes), or of the targets' variance."""
@@ -117,7 +118,7 @@ class Hidden(nn.Module):
             self.linear.weight.normal_(0.0, gain / math.sqrt(inputs), generator=generator)
         self.bias = nn.Parameter(torch.randn(members, units, generator=generator))
         self.activation = activation
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, features: Float[Tensor, "batch members inputs"]) -> Float[Tensor, "batch members units"]:
         """Hidden units."""

@@ -5,7 +5,6 @@ The numbers were measured on development splits (seeds 100 and up), never on tho
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import nn
 
@@ -61,7 +60,6 @@ class TableStart:
 class _Kind:
     """In what networks for many rows differ."""
 
-    embedding: Literal["smooth", "sharp"]
     depth: int
     weight_decay: float
     dropout: float
@@ -96,8 +94,8 @@ def table_candidates(
     """Starting points that differ in kind; which one suits, only validation tells.
 
     Few rows (below `FEW_ROWS`): one hidden layer at a low rate for about `FEW_ROWS_STEPS` steps; validation rows are
-    too few to choose by. More: 8 members that share their matrices, either smooth and strongly regularized (a noisy
-    target) or sharp (a target that jumps at thresholds).
+    too few to choose by. More: 8 members that share their matrices, either strongly regularized (a noisy target) or
+    deeper and hardly (a target that follows from the columns).
 
     Args:
         layout: a table's.
@@ -139,9 +137,7 @@ def _few_rows(samples: int) -> TableStart:
 def _many_rows(kind: _Kind, smoothing: float, epochs: float) -> TableStart:
     return TableStart(
         hyperparameters=Hyperparameters(
-            architecture=Architecture(
-                name="mlp", width=128, depth=kind.depth, members=MEMBERS, embedding=kind.embedding
-            ),
+            architecture=Architecture(name="mlp", width=128, depth=kind.depth, members=MEMBERS, embedding="periodic"),
             activation="gelu",
             regularization=Regularization(
                 weight_decay=kind.weight_decay, dropout=kind.dropout, label_smoothing=smoothing
@@ -198,6 +194,6 @@ def learning_rate_factors(model: nn.Module) -> dict[str, float]:
 
 
 _KINDS = (
-    _Kind(embedding="smooth", depth=2, weight_decay=0.32, dropout=0.15, lr=2.5e-3),
-    _Kind(embedding="sharp", depth=3, weight_decay=0.02, dropout=0.05, lr=4e-3),
+    _Kind(depth=2, weight_decay=0.32, dropout=0.15, lr=2.5e-3),
+    _Kind(depth=3, weight_decay=0.02, dropout=0.05, lr=4e-3),
 )

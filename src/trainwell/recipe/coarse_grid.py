@@ -7,7 +7,7 @@ from trainwell.core.records.evidence import Evidence
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.recipe.context import NAMES, Context
 from trainwell.recipe.grids import Candidate, Trained, chosen, grid_record, train_grid
-from trainwell.recipe.plan import COARSE, COARSE_EPOCHS, plan_grid
+from trainwell.recipe.plan import COARSE_EPOCHS, plan_grid, shares
 from trainwell.recipe.wording import counted, rate, reading
 
 AXES = ("optimization.lr", "regularization.weight_decay")
@@ -26,7 +26,7 @@ def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
         context,
         start,
         name="plan/coarse",
-        share=COARSE,
+        share=shares(context).coarse,
         most_points=len(RATES) * len(DECAYS),
         most_epochs=COARSE_EPOCHS,
     )

@@ -79,7 +79,7 @@ class Context:
 
         Args:
             step: 0 to 7.
-            compute: visit -> Evidence; its seconds are filled in here.
+            compute: visit -> Evidence; its seconds, those since the visit before, are filled in here.
         Returns:
             The evidence, as written.
         """
@@ -87,14 +87,12 @@ class Context:
         name = NAMES[step]
         self.progress.step(step, name, visit)
 
-        def timed() -> Evidence:
-            began = self.clock.elapsed()
-            made = compute(visit)
-            return replace(made, seconds=made.seconds + self.clock.elapsed() - began)
-
         key = f"evidence/{step}/{visit}"
         if not self.study.known(key):
-            made = timed()
+            made = compute(visit)
+            # All since the visit before: what a step trains lies before what it leaves.
+            before = sum(each.seconds for each in self.evidence)
+            made = replace(made, seconds=max(self.clock.elapsed() - before, 0.0))
             self.study.write(key, made, text=made.verdict, why=_why(made))
         evidence = self.study.read(key, Evidence)
         folder = self.folder.step(step, name)

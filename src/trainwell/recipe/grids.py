@@ -23,6 +23,7 @@ class Candidate:
         length: factor on the grid's length.
         is_base: the others must beat it beyond the noise to take its place.
         augmented: the admitted augmentation on the base; trained to the end whatever it reaches at first.
+        another_kind: another network than the base, likewise.
     """
 
     label: str
@@ -30,6 +31,7 @@ class Candidate:
     length: float = 1.0
     is_base: bool = False
     augmented: bool = False
+    another_kind: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,9 @@ def train_grid(
         spec = context.spec(candidate.point, total_steps=length, decay_from=decay_from)
         specs[spec.number] = spec
     pairs = zip(specs, candidates, strict=True)
-    always = frozenset(n for n, candidate in pairs if candidate.is_base or candidate.augmented)
+    always = frozenset(
+        n for n, candidate in pairs if candidate.is_base or candidate.augmented or candidate.another_kind
+    )
     commits = halve(context.trials, list(specs.values()), rungs, stage=stage, round=round, always=always)
     spend(context, commits)
     return Trained(

@@ -9,7 +9,7 @@ from trainwell.diagnosis.leads import lead_is_real
 from trainwell.recipe.context import NAMES, Context
 from trainwell.recipe.grids import Candidate, Trained, chosen, grid_record, repeat_best, train_grid
 from trainwell.recipe.invariances import admitted_point
-from trainwell.recipe.plan import REFINED, plan_grid
+from trainwell.recipe.plan import plan_grid, shares
 from trainwell.recipe.wording import counted, reading
 
 FINER = 1.7
@@ -45,19 +45,22 @@ def refined_grid(
         known=context.known,
         height=context.dataset.record.input.height,
     )
+    kinds = any(candidate.another_kind for candidate in candidates)
     plan = plan_grid(
         context,
         start,
         name=f"plan/refined-{round}",
-        share=REFINED,
+        share=shares(context).refined,
         most_points=min(len(candidates), MOST_POINTS),
         most_epochs=context.epochs,
+        kinds=kinds,
     )
     candidates = candidates[: plan.points]
     trained = train_grid(
         context, candidates, plan.rungs, total_steps=plan.total_steps, stage="refined", round=round, tail=True
     )
-    if plan.total_steps >= context.steps_per_epoch(start):
+    # Where there is time for two kinds alone, their length is worth more than knowing the noise from seed to seed.
+    if plan.total_steps >= context.steps_per_epoch(start) and not (kinds and plan.points == 2):
         trained = repeat_best(context, trained, repeats=REPEATS, round=round)
 
     def compute(visit: int) -> Evidence:
@@ -141,11 +144,12 @@ def _candidates(
 ) -> list[Candidate]:
     # Short trainings prefer high rates; where the recipe began is measured again at the length that counts.
     began = [Candidate(label="where the recipe began", point=known[0], is_base=True)] if first else []
-    found = [*began, Candidate(label="the point so far", point=start, is_base=not first)]
+    # What a coarse grid says of rates counts less than which kind of network it is.
+    kinds = [Candidate(label="another kind of network", point=point, another_kind=True) for point in known[1:] if first]
+    found = [*began, *kinds, Candidate(label="the point so far", point=start, is_base=not first)]
     augmented = admitted_point(known[0] if first else start, invariances, height=height)
     if augmented not in (start, known[0]):
         found.append(Candidate(label="with the admitted augmentation", point=augmented, augmented=True))
-    found += [Candidate(label="another kind of network", point=point) for point in known[1:] if first]
     found += choices
     lr = start.optimization.lr
     factors = {"a higher rate": FINER, "a lower rate": 1 / FINER}

@@ -26,7 +26,7 @@ from trainwell.recipe.look import look
 from trainwell.recipe.look_at_curves import decide_next, look_at_curves
 from trainwell.recipe.outcome import finished_model, measure_outcome
 from trainwell.recipe.overfit_small_sample import overfit_small_sample
-from trainwell.recipe.plan import KEPT, REFINED, end_reserve, step_cost
+from trainwell.recipe.plan import end_reserve, shares, step_cost
 from trainwell.recipe.refined_grid import refined_grid
 from trainwell.recipe.starting_point import starting_point
 from trainwell.store.folder import RunFolder
@@ -132,8 +132,10 @@ def _end(context: Context) -> Finished:
 def _affords_round(context: Context, number: int) -> bool:
     if number == MOST_ROUNDS:
         return False
-    reserve = end_reserve(context)
-    return context.clock.left() - reserve - KEPT * (context.clock.total - reserve) > REFINED * context.clock.total / 3
+    reserve, share = end_reserve(context), shares(context)
+    return context.clock.left() - reserve - share.kept * (context.clock.total - reserve) > (
+        share.refined * context.clock.total / 3
+    )
 
 
 def _result(context: Context, point: Hyperparameters, outcome: Outcome) -> Result:

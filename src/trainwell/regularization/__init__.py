@@ -3,8 +3,8 @@
 >>> sorted(name for name, row in REGULARIZERS.items() if row.averaging == "exact in expectation")
 ['drop_connect', 'dropout', 'plain_dropout', 'stochastic_depth']
 
-p is the probability to DROP throughout. Inverted dropout as a layer is `torch.nn.Dropout`, alpha dropout (for SELU) is
-`torch.nn.AlphaDropout`, cross-entropy with soft targets is `torch.nn.CrossEntropyLoss`.
+p is the probability to DROP throughout. Alpha dropout (for SELU) is `torch.nn.AlphaDropout`, cross-entropy with soft
+targets is `torch.nn.CrossEntropyLoss`.
 """
 
 from trainwell.regularization.batch_norm import (
@@ -15,6 +15,7 @@ from trainwell.regularization.batch_norm import (
 )
 from trainwell.regularization.dropout import (
     DropConnect,
+    Dropout,
     PlainDropout,
     StochasticDepth,
     depth_rates,
@@ -41,6 +42,7 @@ __all__ = [
     "REGULARIZERS",
     "BatchNormResult",
     "DropConnect",
+    "Dropout",
     "EarlyStopping",
     "Mixed",
     "PlainDropout",

@@ -80,7 +80,7 @@ REGULARIZERS: dict[str, Regularizer] = {
         training="drops each activation with probability p, scales the others by 1 / (1 - p)",
         testing="the identity",
         averaging="exact in expectation",
-        use="torch.nn.Dropout",
+        use=_HERE + "Dropout",
         strength="p",
         source="Srivastava et al. 2014",
     ),

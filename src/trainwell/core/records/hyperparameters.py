@@ -14,14 +14,14 @@ class Architecture:
         width: units of a hidden layer (mlp), channels of the first stage (convnet, resnet).
         depth: hidden layers (mlp), blocks a stage (convnet, resnet).
         members: networks that share most of their weights and are averaged (mlp), >= 1.
-        embedding: what a numeric column becomes (mlp): itself, or periodic features, few and slow or many and fast.
+        embedding: what a numeric column becomes (mlp): itself, or learnt periodic features.
     """
 
     name: str
     width: int = 64
     depth: int = 2
     members: int = 1
-    embedding: Literal["none", "smooth", "sharp"] = "smooth"
+    embedding: Literal["none", "periodic"] = "periodic"
 
 
 @record
