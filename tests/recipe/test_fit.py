@@ -164,6 +164,8 @@ def test_kinds_of_network_are_compared_at_equal_length_and_never_stopped_early(t
     assert length >= SEVERAL_KINDS.refined * budget / 2 * 0.9
     coarse = sum(trial.metrics[-1].step for trial in found.record.trials if trial.stage == "coarse")
     assert coarse < length
+    (said,) = [each.text for each in found.record.decisions if each.name.startswith("kinds/")]
+    assert "standard errors" in said
 
 
 def test_the_seconds_of_the_visits_are_those_of_the_run(tmp_path: Path, small_table: Any) -> None:

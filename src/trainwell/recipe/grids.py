@@ -7,8 +7,9 @@ from trainwell.core.records.evidence import Grid, GridPoint
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.trial import TrialSpec
 from trainwell.diagnosis.changes import paths
-from trainwell.diagnosis.leads import importances, lead_is_real, values_noise
+from trainwell.diagnosis.leads import KIND, importances, lead_is_real, paired_lead, values_noise
 from trainwell.recipe.context import Context
+from trainwell.recipe.outcome import validation_losses
 from trainwell.search.halving import Rungs, halve, steps_at
 from trainwell.store.study import RungCommit
 
@@ -101,14 +102,32 @@ def train_grid(
 def chosen(context: Context, trained: Trained) -> int:
     """The trial to go on with: the best one where its lead over the base is real, else the base.
 
-    A small validation part would otherwise choose by chance what is worse on new samples.
+    A small validation part would otherwise choose by chance what is worse on new samples. Another kind of network takes
+    the base's place by its losses sample by sample, and by a larger lead: it was judged at a fraction of its length.
     """
     base = next((n for n in trained.finished if trained.candidates[n].is_base), None)
-    if base is None or base == trained.best:
+    if base is None:
         return trained.best
     samples = context.dataset.record.sizes["validation"]
+    better_kinds = [n for n in trained.finished if _is_better_kind(context, trained, base, n)]
+    base = min(better_kinds, key=lambda n: (trained.commits[n].loss, n), default=base)
+    if base == trained.best or trained.candidates[trained.best].another_kind:
+        return base
     better, worse = trained.commits[trained.best].value, trained.commits[base].value
     return trained.best if lead_is_real(better, worse, noise=trained.noise, samples=samples) else base
+
+
+def _is_better_kind(context: Context, trained: Trained, base: int, number: int) -> bool:
+    if not trained.candidates[number].another_kind or not context.dataset.record.sizes["validation"]:
+        return False
+
+    def lead() -> float:
+        return round(paired_lead(*(validation_losses(context, trained.specs[n]) for n in (base, number))), 2)
+
+    name = f"kinds/{base}-{number}"
+    why = f"trial {number} is of another kind than trial {base}; beyond {KIND:g} it takes its place"
+    text = "its validation losses are lower by {value} standard errors"
+    return context.study.once(name, float, lead, text=text, why=why) > KIND
 
 
 def repeat_best(context: Context, trained: Trained, *, repeats: int, round: int) -> Trained:  # noqa: A002

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from trainwell.core.files import write_atomically, writing
 from trainwell.core.records.outcome import CalibrationBin, ClassFigures, Interval, Mistake, Outcome
@@ -18,7 +19,7 @@ from trainwell.recipe.montage import picture_png
 from trainwell.search.augment import views_of
 from trainwell.search.rebuild import rebuild
 from trainwell.training.calibration import at_temperature
-from trainwell.training.objective import score, unstandardize
+from trainwell.training.objective import score, standardize, unstandardize
 from trainwell.training.observe import outputs
 from trainwell.training.state import load_weights
 
@@ -55,6 +56,24 @@ def judge(context: Context, spec: TrialSpec, model: nn.Module, part: str) -> Jud
     views = views_of(spec.hyperparameters.augmentation)
     found = outputs(model, dataset.inputs, index, precision=spec.precision, device=spec.device, views=views)
     return Judged(model=model, outputs=found, score=score(found, dataset.targets[index], dataset.record.output))
+
+
+def validation_losses(context: Context, spec: TrialSpec) -> list[float]:
+    """The loss of each validation sample under a training that did not see it.
+
+    Args:
+        context: of the run.
+        spec: of a training that was brought to its end.
+    Returns:
+        Cross-entropy in nats, or squared error of standardized targets.
+    """
+    judged = judge(context, spec, finished_model(context, spec), "validation")
+    targets = context.dataset.targets[context.dataset.parts["validation"]]
+    found = judged.outputs.double()
+    if context.dataset.record.task == "classification":
+        return functional.cross_entropy(found, targets, reduction="none").tolist()
+    wanted = standardize(targets.double(), context.dataset.record.output)
+    return (found - wanted).square().mean(dim=1).tolist()
 
 
 def measure_outcome(context: Context, spec: TrialSpec, model: nn.Module, *, temperature: float) -> Outcome:

@@ -160,18 +160,26 @@ def seconds_per_step(context: Context, point: Hyperparameters, precision: Precis
     return step + 2 * len(setup.validation) * sample / context.steps_per_epoch(point)
 
 
-def affordable_steps(context: Context, point: Hyperparameters, *, name: str, share: float) -> int:
+def affordable_steps(context: Context, point: Hyperparameters, *, name: str, share: float, wanted: float = 0.0) -> int:
     """Optimizer steps that a share of the budget buys, and never what the kept training needs.
 
     Written down, since it reads what is left.
+
+    Args:
+        context: of the run.
+        point: whose steps are measured.
+        name: under which they are written down.
+        share: of the budget.
+        wanted: steps without which nothing can be said: up to half of what is left goes into them.
     """
     cost = step_cost(context, point)
 
     def compute() -> int:
         reserve = end_reserve(context)
         kept = shares(context).kept * max(context.clock.total - reserve, 0.0)
-        free = max(context.clock.left() - reserve - kept, 0.0)
-        return int(min(share * context.clock.total, free) / cost)
+        left = max(context.clock.left() - reserve, 0.0)
+        free = max(left - kept, 0.0)
+        return int(max(min(share * context.clock.total, free), min(wanted * cost, left / 2)) / cost)
 
     return context.study.once(name, int, compute)
 
@@ -202,12 +210,13 @@ def plan_grid(
         most_epochs: longer trainings are of no use.
         kinds: whether points differ in kind; then none is stopped or compared before `KINDS_LENGTH`.
     """
-    steps = affordable_steps(context, point, name=name, share=share)
     epoch = context.steps_per_epoch(point)
+    least_of_kinds = KINDS_LENGTH * context.epochs * epoch if kinds else 0.0
+    steps = affordable_steps(context, point, name=name, share=share, wanted=2 * least_of_kinds)
     longest = max(int(most_epochs * epoch), LEAST_STEPS)
     if steps < 2 * LEAST_STEPS:
         return GridPlan(points=1, total_steps=max(min(steps, LEAST_STEPS), FEWEST_STEPS), whole=False)
-    least = min(KINDS_LENGTH * context.epochs * epoch if kinds else epoch, longest)
+    least = min(least_of_kinds or epoch, longest)
     found: list[tuple[int, int, bool]] = []
     for points in range(most_points, 1 if kinds else 2, -1):
         # Halving keeps a third after a third of the length: n L / 3 + n / 3 x 2 L / 3 steps in all.

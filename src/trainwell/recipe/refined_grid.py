@@ -79,10 +79,11 @@ def refined_grid(
                 f"{best.label}, validation {reading(1 - value, task)}"
             )
             base = next((each.label for each in candidates if each.is_base), "the start")
-            if best.is_base:
-                verdict += "."
-            elif chosen(context, trained) == trained.best:
-                verdict += f", more than the noise above {base}."
+            kept = chosen(context, trained)
+            if kept == trained.best:
+                verdict += "." if best.is_base else f", more than the noise above {base}."
+            elif trained.candidates[kept].another_kind:
+                verdict += f", but {trained.candidates[kept].label} predicts with clearly less loss and is taken."
             else:
                 verdict += f", within the noise of {base}, which stays."
             if not plan.whole and augmentation_is_harmless(context, trained):
