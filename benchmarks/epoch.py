@@ -331,7 +331,7 @@ def lightning(options: argparse.Namespace) -> dict[str, float]:
     )
     plain = TensorDataset(images.permute(0, 3, 1, 2).contiguous(), labels)
 
-    class Transformed(Dataset):  # type: ignore[type-arg]  # as its users write it
+    class Transformed(Dataset):  # type: ignore[type-arg]  # users do not parametrize it
         def __len__(self) -> int:
             return len(plain)
 

@@ -125,7 +125,7 @@ def load(path: Path) -> dict[int, dict[str, NDArray[Any]]]:
         KeyError,
         EOFError,
         RuntimeError,
-        NotImplementedError,
+        NotImplementedError,  # zipfile's word for a compression or encryption that it does not know
         SyntaxError,
         TypeError,
         OSError,

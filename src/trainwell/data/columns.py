@@ -136,7 +136,7 @@ def infinite(column: pl.Series) -> int:
     return 0
 
 
-def as_dates(column: pl.Series, *, format: str) -> pl.Series:  # noqa: A002  the record's own word
+def as_dates(column: pl.Series, *, format: str) -> pl.Series:  # noqa: A002 - as DateColumn.format is named
     """Cells as dates without a time zone, missing where they are none."""
     if column.dtype == pl.String:
         texts = column.str.strip_chars()

@@ -56,7 +56,7 @@ def prepare(
     seed: int = 0,
     cache: Path,
     max_side: int | None = None,
-    progress: Progress = Silent(),  # noqa: B008  it holds nothing
+    progress: Progress = Silent(),  # noqa: B008 - Silent has no state to share
     test: Any = None,
     validation: Any = None,
 ) -> Dataset:
