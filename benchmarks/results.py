@@ -22,12 +22,20 @@ FIT = (
     "src/trainwell/search",
     "src/trainwell/recipe",
     "src/trainwell/probes",
+    "src/trainwell/preprocessing",
     "src/trainwell/regularization",
     "src/trainwell/initialization",
     "src/trainwell/activations",
     "src/trainwell/schedules.py",
+    "src/trainwell/diagnosis/changes.py",
+    "src/trainwell/diagnosis/curve_shapes.py",
+    "src/trainwell/diagnosis/invariances.py",
+    "src/trainwell/diagnosis/leads.py",
+    "src/trainwell/diagnosis/measures.py",
+    "src/trainwell/diagnosis/rules/regularization",
+    "src/trainwell/diagnosis/rules/schedule",
 )
-"""What every figure of `fit` depends on."""
+"""What every figure of `fit` depends on; rules that warn and change nothing are left out."""
 PRETRAINED_ALONE = (
     "!src/trainwell/models/backbones.py",
     "!src/trainwell/models/efficientnet_lite.py",

@@ -124,8 +124,7 @@ def load(path: Path) -> dict[int, dict[str, NDArray[Any]]]:
         ValueError,
         KeyError,
         EOFError,
-        RuntimeError,
-        NotImplementedError,  # zipfile's word for a compression or encryption that it does not know
+        RuntimeError,  # and NotImplementedError, zipfile's word for a compression that it does not know
         SyntaxError,
         TypeError,
         OSError,

@@ -27,7 +27,8 @@ def coarse_grid(context: Context) -> tuple[Evidence, Trained]:
         start,
         name="plan/coarse",
         share=shares(context).coarse,
-        most_points=len(RATES) * len(DECAYS),
+        # Kinds of network have their own decays, and telling them apart is worth more than the coarse grid.
+        most_points=len(RATES) * (len(DECAYS) if len(context.known) == 1 else 1),
         most_epochs=COARSE_EPOCHS,
     )
     candidates = grid_points(start, plan.points, known=context.known[0])

@@ -28,13 +28,13 @@ COARSE_EPOCHS = 5.0
 """The notes train 1 to 5 epochs for the coarse grid."""
 REFINED_EPOCHS = 20.0
 """And 10 to 20 for the refined one."""
-KINDS_LENGTH = 0.25
+KINDS_LENGTH = 0.18
 """Kinds of network are compared at this share of the kept training's length at least.
 
-Measured on development splits 104 to 107 of three tables, 6,000 training rows each: after 2.5 and 5 epochs of 40 the
-weakly regularized kind led the other by 0.008 to 0.022 of R² on loans, where it ends 0.01 to 0.02 below it, and by
-0.004 to 0.017 of accuracy on storms, where it ends 0.03 to 0.04 above; after 10 epochs it led by 0.02 to 0.04 there,
-and no lead elsewhere was beyond the noise.
+Measured on development splits 104 to 107 of three tables, 6,000 training rows and 40 epochs each: after 2.5 and 5
+epochs the weakly regularized kind led the other by 0.008 to 0.022 of R² on loans, where it ends 0.01 to 0.02 below it,
+and by 0.004 to 0.017 of accuracy on storms, where it ends 0.03 to 0.04 above. From 180 of 1,040 steps on, losses sample
+by sample tell the two apart: `diagnosis.leads.KIND`.
 """
 LEAST_STEPS = 20
 """A training shorter than this many optimizer steps says nothing."""
@@ -59,7 +59,7 @@ class Shares:
 
 
 ONE_KIND = Shares(coarse=0.12, refined=0.14, kept=0.55)
-SEVERAL_KINDS = Shares(coarse=0.04, refined=0.22, kept=0.4)
+SEVERAL_KINDS = Shares(coarse=0.02, refined=0.16, kept=0.45)
 """Which kind of network it is decides more than rates do, and more than the last third of its training."""
 
 
@@ -217,16 +217,17 @@ def plan_grid(
     if steps < 2 * LEAST_STEPS:
         return GridPlan(points=1, total_steps=max(min(steps, LEAST_STEPS), FEWEST_STEPS), whole=False)
     least = min(least_of_kinds or epoch, longest)
-    found: list[tuple[int, int, bool]] = []
-    for points in range(most_points, 1 if kinds else 2, -1):
+    for points in range(most_points, 2, -1):
         # Halving keeps a third after a third of the length: n L / 3 + n / 3 x 2 L / 3 steps in all.
         length = int(steps / (points * 5 / 9))
-        if points > 2 and length >= (3 * least if kinds else least):
-            found.append((points, length, True))
-        elif kinds and steps // points >= least:
-            found.append((points, steps // points, False))
-    fewest = (2, steps // 2, False) if kinds else (3, int(steps / (3 * 5 / 9)), True)
-    points, length, halved = found[0] if found else fewest
+        if length >= (3 * least if kinds else least):
+            halved = True
+            break
+        if kinds and steps // points >= least:
+            length, halved = steps // points, False
+            break
+    else:
+        points, length, halved = (2, steps // 2, False) if kinds else (3, int(steps / (3 * 5 / 9)), True)
     length = min(max(length, LEAST_STEPS), longest)
     return GridPlan(points=points, total_steps=length, whole=length >= int(context.epochs * epoch), halved=halved)
 
