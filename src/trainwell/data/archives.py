@@ -124,7 +124,8 @@ def load(path: Path) -> dict[int, dict[str, NDArray[Any]]]:
         ValueError,
         KeyError,
         EOFError,
-        RuntimeError,  # and NotImplementedError, zipfile's word for a compression that it does not know
+        RuntimeError,
+        NotImplementedError,  # zipfile's word for a compression or encryption that it does not know
         SyntaxError,
         TypeError,
         OSError,

@@ -59,7 +59,7 @@ class Shares:
 
 
 ONE_KIND = Shares(coarse=0.12, refined=0.14, kept=0.55)
-SEVERAL_KINDS = Shares(coarse=0.02, refined=0.16, kept=0.45)
+SEVERAL_KINDS = Shares(coarse=0.02, refined=0.12, kept=0.45)
 """Which kind of network it is decides more than rates do, and more than the last third of its training."""
 
 
@@ -217,17 +217,13 @@ def plan_grid(
     if steps < 2 * LEAST_STEPS:
         return GridPlan(points=1, total_steps=max(min(steps, LEAST_STEPS), FEWEST_STEPS), whole=False)
     least = min(least_of_kinds or epoch, longest)
-    for points in range(most_points, 2, -1):
-        # Halving keeps a third after a third of the length: n L / 3 + n / 3 x 2 L / 3 steps in all.
-        length = int(steps / (points * 5 / 9))
-        if length >= (3 * least if kinds else least):
-            halved = True
-            break
-        if kinds and steps // points >= least:
-            length, halved = steps // points, False
-            break
-    else:
-        points, length, halved = (2, steps // 2, False) if kinds else (3, int(steps / (3 * 5 / 9)), True)
+    if kinds:
+        least *= 3  # so that the first rung tells them apart
+    # Halving keeps a third after a third of the length: n L / 3 + n / 3 x 2 L / 3 steps in all.
+    lengths = {points: int(steps / (points * 5 / 9)) for points in range(max(most_points, 3), 2, -1)}
+    points = next((points for points, length in lengths.items() if length >= least), 2 if kinds else 3)
+    halved = points > 2
+    length = lengths[points] if halved else steps // 2
     length = min(max(length, LEAST_STEPS), longest)
     return GridPlan(points=points, total_steps=length, whole=length >= int(context.epochs * epoch), halved=halved)
 

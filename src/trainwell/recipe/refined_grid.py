@@ -59,7 +59,7 @@ def refined_grid(
     trained = train_grid(
         context, candidates, plan.rungs, total_steps=plan.total_steps, stage="refined", round=round, tail=True
     )
-    # Where there is time for two kinds alone, their length is worth more than knowing the noise from seed to seed.
+    # Where there is time for two kinds alone, the kept training is worth more than knowing the noise from seed to seed.
     if plan.total_steps >= context.steps_per_epoch(start) and not (kinds and plan.points == 2):
         trained = repeat_best(context, trained, repeats=REPEATS, round=round)
 

@@ -133,9 +133,9 @@ def _affords_round(context: Context, number: int) -> bool:
     if number == MOST_ROUNDS:
         return False
     reserve, share = end_reserve(context), shares(context)
-    return context.clock.left() - reserve - share.kept * (context.clock.total - reserve) > (
-        share.refined * context.clock.total / 3
-    )
+    free = context.clock.left() - reserve - share.kept * (context.clock.total - reserve)
+    # A shorter round than the one before would say less than that has said.
+    return free > share.refined * context.clock.total
 
 
 def _result(context: Context, point: Hyperparameters, outcome: Outcome) -> Result:
