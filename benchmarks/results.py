@@ -37,6 +37,10 @@ FIT = (
 )
 """What every figure of `fit` depends on; rules that warn and change nothing are left out."""
 PRETRAINED_ALONE = (
+    "!src/trainwell/data/features.py",
+    "!src/trainwell/models/pretrained.py",
+    "!src/trainwell/recipe/transfer.py",
+    "!src/trainwell/search/heads.py",
     "!src/trainwell/models/backbones.py",
     "!src/trainwell/models/efficientnet_lite.py",
     "!src/trainwell/training/heads.py",
