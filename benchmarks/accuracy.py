@@ -112,7 +112,9 @@ def summary(lines: list[dict[str, object]]) -> dict[str, dict[str, object]]:
 def main() -> None:
     options = arguments(__doc__ or "")
     options.add_argument("--peers", default=sys.executable, help="a Python with requirements.txt installed")
-    options.add_argument("--repeats", type=int, help="default " + ", ".join(f"{name} {n}" for name, n in REPEATS.items()))
+    options.add_argument(
+        "--repeats", type=int, help="default " + ", ".join(f"{name} {n}" for name, n in REPEATS.items())
+    )
     options.add_argument("--tables", nargs="*", default=list(tables.NAMES))
     options.add_argument("--first", type=int, default=0, help="first repeat")
     options.add_argument("--only", choices=("fit", "peers"), help="measure only these")

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trainwell.core.version import VERSION as __version__
     from trainwell.training.setup import Setup
-    from trainwell.verbs import Fitted, fit, load, report, resume
+    from trainwell.verbs import Fitted, export, fit, load, report, resume
 
 # Loaded on first use (PEP 562): `trainwell --version` need not wait for torch.
 _PLACES = {
     "Fitted": ("trainwell.verbs", "Fitted"),
     "Setup": ("trainwell.training.setup", "Setup"),
     "__version__": ("trainwell.core.version", "VERSION"),
+    "export": ("trainwell.verbs", "export"),
     "fit": ("trainwell.verbs", "fit"),
     "load": ("trainwell.verbs", "load"),
     "report": ("trainwell.verbs", "report"),
     "resume": ("trainwell.verbs", "resume"),
 }
 
-__all__ = ["Fitted", "Setup", "__version__", "fit", "load", "report", "resume"]
+__all__ = ["Fitted", "Setup", "__version__", "export", "fit", "load", "report", "resume"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,8 +7,11 @@ from typing import Any
 
 from torch import nn
 
+from trainwell.core.errors import SettingError, suggestion
 from trainwell.core.protocols import Progress
 from trainwell.core.records.run import Result, RunRecord
+from trainwell.deployment import SUFFIXES, Exported
+from trainwell.deployment import export as export_model
 from trainwell.recipe import fit as recipe
 from trainwell.recipe.predict import Predictor, load_predictor
 from trainwell.recipe.read_run import read_run
@@ -75,6 +78,31 @@ def load(
     if model is None or isinstance(model, str):
         return load_predictor(folder, model=model)
     return load_predictor(folder, factory=model)
+
+
+def export(
+    run: str | Path,
+    to: str | Path | None = None,
+    *,
+    format: str = "onnx",  # noqa: A002 - the option's name
+    runs: str | Path = "runs",
+    model: str | Callable[[], nn.Module] | None = None,
+) -> Exported:
+    """Write a finished run's model as one file for other programs.
+
+    Args:
+        run: a name under `runs`, or a folder.
+        to: the file; None for RUN.onnx, RUN.pt2 or RUN.safetensors in the working directory.
+        format: onnx, torch-export or safetensors; `trainwell.deployment.export` says what each is.
+        runs: folder of runs.
+        model: file.py:function, or the function itself, where the network is your own.
+    Returns:
+        What was written, and how far its outputs are from the network's.
+    """
+    if format not in SUFFIXES:
+        raise SettingError(f'`format` must be one of the table, but got "{format}". {suggestion(format, SUFFIXES)}')
+    found = load(run, runs=runs, model=model)
+    return export_model(found, Path(to or Path(run).resolve().name + SUFFIXES[format]), format=format)
 
 
 def report(run: str | Path, *, runs: str | Path = "runs") -> Path:

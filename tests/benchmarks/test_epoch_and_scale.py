@@ -80,7 +80,6 @@ def test_made_rows_are_prepared(tmp_path: Path) -> None:
 
 def test_measured_counts_what_was_added_within() -> None:
     # Mapped anew: the allocator would take a bytearray from what earlier tests have freed and is resident still.
-    with mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as added:
-        with scale.measured() as found:
-            added.write(b"x" * len(added))
+    with mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as added, scale.measured() as found:
+        added.write(b"x" * len(added))
     assert found["peak_mib"] > 50

@@ -17,7 +17,7 @@ from trainwell.cli.budget import read_budget
 from trainwell.core.errors import SettingError
 
 Said = tuple[int, str, str]
-COMMANDS = ("fit", "predict", "report", "runs", "rule")
+COMMANDS = ("fit", "predict", "export", "report", "runs", "rule")
 EXECUTABLE = str(Path(sys.executable).with_name("trainwell"))
 
 
@@ -145,7 +145,14 @@ def test_a_file_where_the_runs_should_be(run: Callable[..., Said], tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "arguments", [("predict", "nothing", "a.png"), ("report", "nothing"), ("rule", "OPT01"), ("predict", ".", "a.png")]
+    "arguments",
+    [
+        ("predict", "nothing", "a.png"),
+        ("export", "nothing"),
+        ("report", "nothing"),
+        ("rule", "OPT01"),
+        ("predict", ".", "a.png"),
+    ],
 )
 def test_other_commands_are_refused_alike(
     run: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trainwell.cli import figures, fit, predict, report, rule, runs
+from trainwell.cli import export, figures, fit, predict, report, rule, runs
 from trainwell.core.errors import TrainwellError
 from trainwell.core.version import VERSION
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command(name="fit")(fit.fit)
 app.command(name="predict")(predict.predict)
+app.command(name="export")(export.export)
 app.command(name="report")(report.report)
 app.command(name="runs")(runs.runs)
 app.command(name="rule")(rule.rule)

@@ -1,0 +1,244 @@
+"""Which output layer suits fixed features: many settings, judged by repeated cross-validation, trained all at once."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from trainwell.core.errors import SettingError
+from trainwell.core.records.record import record
+from trainwell.core.seeds import generator
+from trainwell.training.heads import HeadSetting, train_heads
+
+RATES = (3e-3, 1e-2, 3e-2, 1e-1)
+DECAYS = (1e-3, 1e-2, 1e-1, 1.0)
+DROPOUTS = (0.0, 0.5)
+SMOOTHINGS = (0.0, 0.1)
+SETTINGS = tuple(
+    HeadSetting(lr=lr, weight_decay=decay, dropout=dropout, label_smoothing=smoothing)
+    for lr, decay, dropout, smoothing in itertools.product(RATES, DECAYS, DROPOUTS, SMOOTHINGS)
+)
+"""64 of them."""
+
+FOLDS = 5
+TRIED_ON = 2
+"""Folds on which all settings are tried; the best quarter goes on to all folds."""
+GOES_ON = 4
+STEPS = 100
+BATCH = 1024
+"""Samples a step: below it, every step sees all of them."""
+
+
+@record
+class HeadTrial:
+    """What a setting reached on samples that its heads had not learnt from.
+
+    Attributes:
+        setting: of the head.
+        loss: mean cross-entropy in nats.
+        accuracy: in [0, 1].
+        folds: how many it was tried on.
+    """
+
+    setting: HeadSetting
+    loss: float
+    accuracy: float
+    folds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSearch:
+    """What a search found.
+
+    Attributes:
+        trials: one a setting, the best first: those tried on all folds before the others.
+        steps: optimizer steps of a head.
+        held_out: logits of each sample under the best setting's heads that had not learnt from it, averaged over the
+            repeats.
+    """
+
+    trials: tuple[HeadTrial, ...]
+    steps: int
+    held_out: Float[Tensor, "samples classes"]
+
+    @property
+    def best(self) -> HeadSetting:
+        """The setting whose held-out loss is lowest."""
+        return self.trials[0].setting
+
+
+def search_heads(
+    features: Float[Tensor, "samples features"],
+    labels: Int64[Tensor, " samples"],
+    *,
+    classes: int,
+    settings: tuple[HeadSetting, ...] = SETTINGS,
+    folds: int = FOLDS,
+    repeats: int = 1,
+    steps: int = STEPS,
+    seed: int = 0,
+) -> HeadSearch:
+    """Cross-validate settings of a linear output layer.
+
+    All are trained on the first two folds' complements; the quarter with the lowest held-out loss on the rest of the
+    folds too. A fold's heads and all settings are one batched computation (`train_heads`).
+
+    Args:
+        features: of the training part; best centred and of about unit scale.
+        labels: class of each.
+        classes: how many there are.
+        settings: to try, at least one.
+        folds: of the cross-validation, >= 2; no more are made than samples allow.
+        repeats: of the cross-validation, with other folds, >= 1: for tiny data, where one dealing is luck.
+        steps: optimizer steps of a head, >= 1.
+        seed: of folds, batches and dropout, >= 0.
+    Returns:
+        The settings by what they reached, and the best one's held-out logits.
+    Raises:
+        SettingError: an argument outside its range.
+    Source: notes, Transfer Learning ("Freeze these, train the linear classifier") and Choosing Hyperparameters.
+    """
+    _check(features, settings, folds=folds, repeats=repeats)
+    folds = min(folds, len(labels))
+    dealt = torch.stack([deal_folds(labels, folds, seed=seed, repeat=repeat) for repeat in range(repeats)])
+    first = min(TRIED_ON, folds)
+    places = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
+    train = _Trainer(features, labels, classes, steps, seed, dealt)
+    tried = train(settings, places[:first])
+    order = sorted(range(len(settings)), key=lambda i: (tried[i].loss, i))
+    going_on = order[: max(len(settings) // GOES_ON, 1)]
+    chosen = tuple(settings[i] for i in going_on)
+    rest = train(chosen, places[first:]) if places[first:] else None
+    ended = [_joined(tried[i], rest[k] if rest else None) for k, i in enumerate(going_on)]
+    ended.sort(key=lambda each: each.loss)
+    stopped = [tried[i] for i in order[len(going_on) :]]
+    return HeadSearch(
+        trials=tuple(_trial(each) for each in (*ended, *stopped)),
+        steps=steps,
+        held_out=ended[0].logits / ended[0].seen.clamp(min=1)[:, None],
+    )
+
+
+def deal_folds(
+    labels: Int64[Tensor, " samples"], folds: int, *, seed: int, repeat: int = 0
+) -> Int64[Tensor, " samples"]:
+    """A fold for each sample: the classes are shuffled and dealt in turn, so that folds are alike in size and classes.
+
+    Args:
+        labels: class of each.
+        folds: >= 1.
+        seed: of the shuffling.
+        repeat: which dealing.
+    Example:
+        >>> deal_folds(torch.tensor([0, 0, 0, 0, 1, 1]), 2, seed=0).bincount().tolist()
+        [3, 3]
+    """
+    shuffled = torch.randperm(len(labels), generator=generator(seed, "folds", repeat))
+    by_class = shuffled[labels[shuffled].argsort(stable=True)]
+    found = torch.empty(len(labels), dtype=torch.int64)
+    found[by_class] = torch.arange(len(labels)) % folds
+    return found
+
+
+@dataclass(kw_only=True)
+class _Held:
+    """What a setting's heads said of samples they had not learnt from."""
+
+    setting: HeadSetting
+    logits: Tensor
+    seen: Tensor
+    losses: float
+    right: int
+    count: int
+    folds: int
+
+    @property
+    def loss(self) -> float:
+        """Mean held-out loss; infinite where it is not finite."""
+        mean = self.losses / max(self.count, 1)
+        return mean if math.isfinite(mean) else math.inf
+
+
+class _Trainer:
+    def __init__(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        classes: int,
+        steps: int,
+        seed: int,
+        dealt: Int64[Tensor, "repeats samples"],
+    ) -> None:
+        self.features, self.labels, self.classes, self.steps, self.seed = features, labels, classes, steps, seed
+        self.dealt = dealt
+
+    def __call__(self, settings: tuple[HeadSetting, ...], places: list[tuple[int, int]]) -> list[_Held]:
+        """Train each setting without each of some folds, and judge it there."""
+        held: Bool[Tensor, "places samples"] = torch.stack([self.dealt[repeat] == fold for repeat, fold in places])
+        many = tuple(setting for setting in settings for _ in places)
+        heads = train_heads(
+            self.features,
+            self.labels,
+            classes=self.classes,
+            settings=many,
+            rows=(~held).repeat(len(settings), 1),
+            steps=self.steps,
+            batch_size=BATCH,
+            generator=generator(self.seed, "heads", *places[0]),
+        )
+        logits = heads.logits(self.features).unflatten(1, (len(settings), len(places)))
+        found = []
+        for number, setting in enumerate(settings):
+            mine = logits[:, number].transpose(0, 1)
+            losses = functional.cross_entropy(
+                mine.flatten(0, 1), self.labels.repeat(len(places)), reduction="none"
+            ).view(len(places), -1)
+            right = mine.argmax(dim=2) == self.labels
+            found.append(
+                _Held(
+                    setting=setting,
+                    logits=(mine * held[:, :, None]).sum(dim=0),
+                    seen=held.sum(dim=0),
+                    losses=float(losses[held].double().sum()),
+                    right=int(right[held].sum()),
+                    count=int(held.sum()),
+                    folds=len(places),
+                )
+            )
+        return found
+
+
+def _joined(one: _Held, other: _Held | None) -> _Held:
+    if other is None:
+        return one
+    return _Held(
+        setting=one.setting,
+        logits=one.logits + other.logits,
+        seen=one.seen + other.seen,
+        losses=one.losses + other.losses,
+        right=one.right + other.right,
+        count=one.count + other.count,
+        folds=one.folds + other.folds,
+    )
+
+
+def _trial(held: _Held) -> HeadTrial:
+    return HeadTrial(setting=held.setting, loss=held.loss, accuracy=held.right / max(held.count, 1), folds=held.folds)
+
+
+def _check(features: Tensor, settings: tuple[HeadSetting, ...], *, folds: int, repeats: int) -> None:
+    problems = []
+    if not settings:
+        problems.append("`settings` must name at least one head, but is empty.")
+    if folds < 2:
+        problems.append(f"`folds >= 2` must hold, but got {folds}. Five are usual.")
+    if repeats < 1:
+        problems.append(f"`repeats >= 1` must hold, but got {repeats}. One is usual; five for tiny data.")
+    if len(features) < 2:
+        problems.append(f"Cross-validation needs two samples, but got {len(features)}.")
+    if problems:
+        raise SettingError(" ".join(problems))
