@@ -33,6 +33,7 @@ from results import Results, arguments
 DEPENDS = (
     "benchmarks/scale.py",
     "src/trainwell/data",
+    "!src/trainwell/data/features.py",
     "src/trainwell/training/loop.py",
     "src/trainwell/training/batches.py",
 )
