@@ -93,7 +93,7 @@ def export(model: Predictor, path: Path, *, format: str) -> Exported:  # noqa: A
         StoreError: the file cannot be written.
     """
     if format not in FORMATS:
-        raise SettingError(f'`format` must be one of the table, but got "{format}". {suggestion(format, FORMATS)}')
+        raise SettingError(f'`format` must be a known one, but got "{format}". {suggestion(format, FORMATS)}')
     network = model.network.eval().cpu()
     deployed = Deployed(network, model.about).eval()
     difference = FORMATS[format](deployed, model, path)

@@ -100,7 +100,7 @@ def export(
         What was written, and how far its outputs are from the network's.
     """
     if format not in SUFFIXES:
-        raise SettingError(f'`format` must be one of the table, but got "{format}". {suggestion(format, SUFFIXES)}')
+        raise SettingError(f'`format` must be a known one, but got "{format}". {suggestion(format, SUFFIXES)}')
     found = load(run, runs=runs, model=model)
     return export_model(found, Path(to or Path(run).resolve().name + SUFFIXES[format]), format=format)
 
