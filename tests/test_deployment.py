@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -213,9 +214,19 @@ def test_a_graph_that_says_something_else_is_not_kept(
         return 0.2
 
     monkeypatch.setitem(deployment.FORMATS, "onnx", wrong)
+    (tmp_path / "wrong.onnx").write_text("what was there")
     with pytest.raises(ModelError, match=r"differ by 0\.2"):
         deployment.export(fitted.model, tmp_path / "wrong.onnx", format="onnx")
-    assert not (tmp_path / "wrong.onnx").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong.onnx"]
+    assert (tmp_path / "wrong.onnx").read_text() == "what was there"
+
+
+def test_outputs_that_are_no_numbers_differ(fitted: Fitted) -> None:
+    deployed = deployment.Deployed(fitted.model.network, fitted.model.about).eval()
+    assert deployment._difference(deployed, fitted.model.about, lambda raw: deployed(raw) * float("nan")) == float(
+        "inf"
+    )
+    assert deployment._difference(deployed, fitted.model.about, deployed) == 0.0
 
 
 def test_what_cannot_be_exported_is_said(fitted: Fitted, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import io
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,13 +97,21 @@ def export(model: Predictor, path: Path, *, format: str) -> Exported:  # noqa: A
         raise SettingError(f'`format` must be a known one, but got "{format}". {suggestion(format, FORMATS)}')
     network = model.network.eval().cpu()
     deployed = Deployed(network, model.about).eval()
-    difference = FORMATS[format](deployed, model, path)
-    if difference > LARGEST_DIFFERENCE:
-        path.unlink(missing_ok=True)
-        raise ModelError(
-            f"An exported graph must compute what the network does, but its outputs differ by {difference:.2g} on made "
-            f"inputs. Nothing was kept; try --format {'torch-export' if format == 'onnx' else 'safetensors'}."
-        )
+    # Under another name until it has been run: what stood there before is not lost to a graph that fails.
+    temporary = path.with_name(f".{path.stem}.tmp{SUFFIXES[format]}")
+    try:
+        difference = FORMATS[format](deployed, model, temporary)
+        if difference > LARGEST_DIFFERENCE:
+            raise ModelError(
+                f"An exported graph must compute what the network does, but its outputs differ by {difference:.2g} on "
+                f"made inputs. Nothing was kept; try --format "
+                f"{'torch-export' if format == 'onnx' else 'safetensors'}."
+            )
+        with writing(path):
+            temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return Exported(
         path=str(path), format=format, takes=_takes(model), gives=_gives(model.about), difference=difference
     )
@@ -133,13 +142,8 @@ def _onnx(deployed: Deployed, model: Predictor, path: Path) -> float:
 
 def _torch_export(deployed: Deployed, model: Predictor, path: Path) -> float:
     program = _graph(deployed, model.about)
-    temporary = path.with_name(f".{path.stem}.tmp.pt2")
     with writing(path), _quiet():
-        try:
-            torch.export.save(program, temporary, extra_files={"trainwell.json": to_json(_metadata(model))})
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        torch.export.save(program, path, extra_files={"trainwell.json": to_json(_metadata(model))})
         loaded = torch.export.load(path).module()
     return _difference(deployed, model.about, loaded)
 
@@ -194,7 +198,8 @@ def _difference(deployed: Deployed, about: ModelRecord, run: Callable[[Tensor], 
             gap = (run(raw).double() - deployed(raw).double()).abs()
         if about.output.task == "regression":
             gap /= torch.tensor(about.output.stds, dtype=torch.float64)
-        worst = max(worst, gap.max().item())
+        # What is no number in one of them differs without bound.
+        worst = max(worst, gap.nan_to_num(nan=math.inf).max().item())
     return worst
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import nn
 
-from trainwell.core.errors import SettingError, suggestion
 from trainwell.core.protocols import Progress
 from trainwell.core.records.run import Result, RunRecord
 from trainwell.deployment import SUFFIXES, Exported
@@ -99,10 +98,8 @@ def export(
     Returns:
         What was written, and how far its outputs are from the network's.
     """
-    if format not in SUFFIXES:
-        raise SettingError(f'`format` must be a known one, but got "{format}". {suggestion(format, SUFFIXES)}')
     found = load(run, runs=runs, model=model)
-    return export_model(found, Path(to or Path(run).resolve().name + SUFFIXES[format]), format=format)
+    return export_model(found, Path(to or Path(run).resolve().name + SUFFIXES.get(format, "")), format=format)
 
 
 def report(run: str | Path, *, runs: str | Path = "runs") -> Path:
