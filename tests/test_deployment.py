@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
