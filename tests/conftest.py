@@ -22,6 +22,24 @@ def small_pictures() -> Arrays:
 
 
 @pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pieces of three photographs, 12 a class, of different sizes: which photograph is each from?"""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    folder = tmp_path_factory.mktemp("photographs")
+    china, flower = load_sample_images().images
+    for label, picture in (("china", china), ("flower", flower), ("turned", china.transpose(1, 0, 2)[::-1])):
+        (folder / label).mkdir()
+        draw = np.random.default_rng(0)
+        for number in range(12):
+            side = int(draw.integers(110, 150))
+            top, left = (int(draw.integers(0, size - side)) for size in picture.shape[:2])
+            Image.fromarray(picture[top : top + side, left : left + side + 8]).save(folder / label / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def small_table() -> Arrays:
     """180 rows of 4 numbers and two classes that a line divides, nearly."""
     draw = np.random.default_rng(0)

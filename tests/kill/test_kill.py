@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from trainwell.models.backbones import available_backbones
+
+ours = pytest.mark.skipif(not available_backbones(), reason="the extra `pretrained` is missing")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 WRAPPER = Path(__file__).with_name("killed.py")
@@ -60,6 +63,15 @@ REPORT: tuple[Point, ...] = (
     ("trainwell.report.page:render", "-", 1, "after"),
     ("pathlib:Path.replace", ".report.html.", 1, "before"),
     ("pathlib:Path.replace", ".report.html.", 1, "after"),
+)
+TRANSFER: tuple[Point, ...] = (
+    ("pathlib:Path.replace", ".safetensors", 1, "before"),
+    ("trainwell.store.study:Study.write", "evidence/0/2", 1, "before"),
+    ("trainwell.data.features:append_durably", "-", 1, "before"),
+    ("trainwell.data.features:append_durably", "-", 1, "after"),
+    ("trainwell.recipe.head_grid:search_heads", "-", 1, "after"),
+    ("trainwell.store.study:Study.write", "evidence/4/1", 1, "after"),
+    ("trainwell.recipe.steps:save_model", "-", 1, "before"),
 )
 STAGES = {
     "caching": CACHING,
@@ -112,8 +124,9 @@ def finish(case: Case, runs: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def cases(picture_file: Path, table_file: Path) -> dict[str, Case]:
+def cases(picture_file: Path, table_file: Path, photographs: Path) -> dict[str, Case]:
     return {
+        "photographs": Case(photographs, ("--budget", "600steps")),
         "table": Case(table_file, ("--target", "side", "--budget", "100steps")),
         "pictures": Case(picture_file, ("--budget", "60steps")),
     }
@@ -153,6 +166,30 @@ def test_killed_at_chosen_points(
         kills += done.returncode == -signal.SIGKILL
     assert kills >= 4
     assert differing(finish(cases[name], tmp_path), undisturbed(name)) == []
+
+
+@ours
+def test_killed_while_a_pretrained_network_is_used(
+    cases: dict[str, Case], undisturbed: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    wanted = undisturbed("photographs")
+    taken = json.loads(wanted["evidence"]["evidence/00-look/visit-2.json"])["detail"][0]["taken"]
+    assert taken == "freeze"
+    for where, match, at, when in TRANSFER:
+        command = [sys.executable, str(WRAPPER), where, match, str(at), when, *cases["photographs"].arguments(tmp_path)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=600)
+        assert done.returncode == -signal.SIGKILL, (where, done.stderr)
+    assert differing(finish(cases["photographs"], tmp_path), wanted) == []
+
+
+@ours
+@pytest.mark.parametrize("most_bytes", [8_388_608])
+def test_no_room_for_weights_or_features_is_one_sentence_and_with_room_again_it_goes_on(
+    cases: dict[str, Case], undisturbed: Callable[[str], dict[str, Any]], tmp_path: Path, most_bytes: int
+) -> None:
+    sentence = refused(cases["photographs"], tmp_path, most_bytes=most_bytes)
+    assert any(words in sentence for words in ("larger than allowed", "File too large", "is full"))
+    assert differing(finish(cases["photographs"], tmp_path), undisturbed("photographs")) == []
 
 
 @pytest.mark.parametrize("name", ["table", "pictures"])

@@ -49,7 +49,7 @@ def test_the_pixels_it_wants_are_those_it_was_trained_on() -> None:
         handle.remove()
         return abs(float((seen[0].var(dim=(0, 2, 3)) / remembered).log().median()))
 
-    right = excess(torch.tensor(backbone.about.mean), torch.tensor(backbone.about.std))
+    right = excess(torch.tensor(backbone.sees.mean), torch.tensor(backbone.sees.std))
     imagenet = excess(
         255 * torch.tensor([0.485, 0.456, 0.406]),
         255 * torch.tensor([0.229, 0.224, 0.225]),

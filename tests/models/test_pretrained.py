@@ -15,11 +15,12 @@ from trainwell.models.pretrained import (
     PretrainedInput,
     choose_precision,
     features_of,
+    folded,
     pretrained_size,
     resizing,
 )
 
-ABOUT = BACKBONES["efficientnet_lite0"]
+ABOUT = BACKBONES["efficientnet_lite0"].sees
 ours = pytest.mark.skipif("efficientnet_lite0" not in available_backbones(), reason="the extra `pretrained` is missing")
 
 
@@ -102,7 +103,44 @@ def test_what_is_no_resizing_is_refused(before: int, after: int, mode: str) -> N
 def untrained() -> Backbone:
     torch.manual_seed(0)
     network = EfficientNetLite("lite0").eval().requires_grad_(False)
-    return Backbone(name="untrained", network=network, features=EfficientNetLite.features, about=ABOUT)
+    return Backbone(
+        name="untrained", network=network, parts=network.parts, features=EfficientNetLite.features, sees=ABOUT
+    )
+
+
+def test_batch_norms_fold_into_convolutions_without_changing_the_function() -> None:
+    network = EfficientNetLite("lite0").double()
+    with torch.no_grad():
+        for norm in network.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.running_mean.uniform_(-0.5, 0.5)  # type: ignore[union-attr]  # torch's may be None; these are not
+                norm.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]
+                norm.weight.uniform_(0.5, 1.5)
+    network.eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    picture = torch.rand(2, 3, 50, 38, dtype=torch.float64)
+    plain, parts = network(picture), nn.Sequential(*network.parts)
+    quick = folded(parts)
+    assert torch.allclose(quick(picture), plain, rtol=1e-9, atol=1e-12)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in quick.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert torch.equal(network(picture), plain)
+
+
+def test_a_cut_divides_the_network_without_changing_it() -> None:
+    backbone = untrained()
+    picture = photograph()[None, :70, :50]
+    whole = features_of(Pretrained(layout(70, 50), backbone), picture)
+    for above in (1, 3, 9):
+        below = Pretrained(layout(70, 50), backbone, above=above)
+        assert not any(parameter.requires_grad for parameter in below.parameters())
+        with torch.no_grad():
+            crossing = below(picture)
+            for part in backbone.parts[9 - above :]:
+                crossing = part(crossing)
+        assert torch.allclose(crossing, whole, atol=1e-4)
+    with pytest.raises(SettingError, match="no further parts"):
+        Pretrained(layout(70, 50), backbone, above=10)
 
 
 def test_features_do_not_depend_on_the_batch_or_on_the_layout_in_memory() -> None:

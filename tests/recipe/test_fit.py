@@ -208,7 +208,7 @@ def test_no_validation_part_is_no_crash(tmp_path: Path, monkeypatch: pytest.Monk
     found = fit(small_table, budget_steps=60, runs=tmp_path)
     assert found.record.data.sizes["validation"] == 0 or found.result.test.n > 0
     x = np.random.default_rng(0).integers(0, 256, (60, 6, 6), dtype=np.uint8)
-    assert fit((x, np.arange(60) % 2), budget_steps=60, runs=tmp_path).result.test.n > 0
+    assert fit((x, np.arange(60) % 2), budget_steps=60, runs=tmp_path, model="convnet").result.test.n > 0
 
 
 def np_sorted(*indices: Any) -> Any:

@@ -124,8 +124,7 @@ def load(path: Path) -> dict[int, dict[str, NDArray[Any]]]:
         ValueError,
         KeyError,
         EOFError,
-        RuntimeError,
-        NotImplementedError,  # zipfile's word for a compression or encryption that it does not know
+        RuntimeError,  # NotImplementedError too: a compression or encryption that zipfile does not know
         SyntaxError,
         TypeError,
         OSError,

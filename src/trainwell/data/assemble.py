@@ -12,6 +12,7 @@ from trainwell.core.protocols import Progress
 from trainwell.core.records.data import ColumnRecord, LeftOut
 from trainwell.core.seeds import generator
 from trainwell.data.blocks import Blocks, table_in_blocks
+from trainwell.data.dataset import Dataset
 from trainwell.data.duplicates import are_copies, groups_of_rows
 from trainwell.data.encoders import Encoder
 from trainwell.data.fitting import fit_table
@@ -151,6 +152,7 @@ def assemble_pictures(
     seed: int,
     max_side: int | None,
     progress: Progress,
+    like: Dataset | None = None,
 ) -> Assembled:
     """Pictures as `inputs.npy`.
 
@@ -162,14 +164,40 @@ def assemble_pictures(
         seed: of the split.
         max_side: longest side in pixels, or None for the default.
         progress: is told how many are decoded.
+        like: the same pictures at another size, whose parts are taken; None: they are drawn.
     Raises:
-        DataError: too many pictures cannot be read, or too few differ.
+        DataError: too many pictures cannot be read, or too few differ; or they are not those of `like`.
     """
     file = folder / "inputs.npy"
-    stored = store(file, inputs, wanted=targets.kept, names=raw.names, max_side=max_side, progress=progress)
+    stored = store(
+        file,
+        inputs,
+        wanted=targets.kept,
+        names=raw.names,
+        max_side=max_side,
+        progress=progress,
+        square=like is not None,
+    )
     chosen = stored.kept
     if targets.task == "classification":
         check_counts(np.bincount(targets.values[chosen], minlength=len(targets.names)), targets.names)
+    if like is not None:
+        parts = np.zeros(like.record.samples, np.int8)
+        for i, part in enumerate(PARTS):
+            parts[like.parts[part].numpy()] = i
+        if not np.array_equal(targets.values[chosen], like.targets.numpy()):
+            raise DataError(
+                f"The same pictures must be prepared at another size, but {len(chosen):,} can be read now, "
+                f"{like.record.samples:,} before. Leave the data as it is while a run goes on."
+            )
+        return Assembled(
+            encoder=stored.encoder,
+            parts=parts,
+            kept=targets.kept[chosen],
+            chosen=chosen,
+            duplicates=like.record.duplicates,
+            left_out=stored.left_out,
+        )
     repeats = repeats_of_pictures(np.load(file, mmap_mode="r", allow_pickle=False), scratch=folder / "sketches.npy")
     kept = targets.kept[chosen]
     parts, duplicates, warnings = _split(targets, chosen, repeats.groups, raw.parts[kept], seed)

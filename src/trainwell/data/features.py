@@ -9,9 +9,9 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import math
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,9 +29,7 @@ from trainwell.core.records.record import record
 from trainwell.data.columns import NumberColumn
 from trainwell.data.dataset import Dataset, open_prepared
 from trainwell.data.encoders import TableEncoder
-
-if sys.platform != "win32":
-    import fcntl
+from trainwell.data.storage import lock
 
 BLOCK_ROWS = 256
 """Samples that stand or fall together: half a minute's work of a large network on one core."""
@@ -75,6 +73,8 @@ def compute_features(
     *,
     width: int,
     name: str,
+    maps: tuple[int, int, int] | None = None,
+    inputs: Tensor | None = None,
     batch_size: int = BATCH,
     progress: Progress = Silent(),  # noqa: B008 - Silent has no state to share
 ) -> Features:
@@ -85,6 +85,8 @@ def compute_features(
         extract: a batch of inputs (batch, ...) -> features (batch, width) in floating point, the same on every call.
         width: features a sample, >= 1.
         name: of the network, its weights and precision: what the folder is called, after the data's.
+        maps: channels, height and width where the features are maps, laid out as one row; None: they are not.
+        inputs: what the network is given instead of the dataset's own: other pictures of the same samples.
         batch_size: samples at once, >= 1; halved where memory runs out.
         progress: is told how many are done.
     Returns:
@@ -95,6 +97,12 @@ def compute_features(
         StoreError: the folder cannot be written: what was computed before stays.
     """
     _check(width=width, batch_size=batch_size, name=name)
+    given = dataset.inputs if inputs is None else inputs
+    if len(given) != len(dataset.inputs) or (maps is not None and math.prod(maps) != width):
+        raise SettingError(
+            f"`inputs` must be the same {len(dataset.inputs):,} samples and `maps` as large as `width` = {width}, but "
+            f"got {len(given):,} samples and {maps}. Take both from the same data and network."
+        )
     folder = dataset.folder.with_name(f"{dataset.folder.name}-{name}")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,9 +110,9 @@ def compute_features(
         work = _Work(folder, samples=len(dataset.inputs), width=width)
         missing = work.missing()
         if missing:
-            batch_size = work.fill(missing, dataset.inputs, extract, batch_size, progress)
+            batch_size = work.fill(missing, given, extract, batch_size, progress)
         # Small, and the data's: written anew, it cannot be damaged.
-        _furnish(folder, dataset, width)
+        _furnish(folder, dataset, width, maps)
         made = open_prepared(folder)
     return Features(dataset=made, computed=sum(map(work.rows, missing)), batch_size=batch_size)
 
@@ -205,12 +213,12 @@ def _is_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def _furnish(folder: Path, dataset: Dataset, width: int) -> None:
+def _furnish(folder: Path, dataset: Dataset, width: int, maps: tuple[int, int, int] | None) -> None:
     """Everything else that a prepared folder holds; the record last, which makes it one."""
     encoder = TableEncoder(columns=tuple(NumberColumn(name=f"feature {i}") for i in range(1, width + 1)))
-    about = dataclasses.replace(
-        dataset.record, input=InputLayout(kind="table", numbers=width), columns=(), left_out=(), warnings=()
-    )
+    channels, rows, columns = maps or (0, 0, 0)
+    layout = InputLayout(kind="table", numbers=width, channels=channels, height=rows, width=columns)
+    about = dataclasses.replace(dataset.record, input=layout, columns=(), left_out=(), warnings=())
     with writing(folder):
         for name in ("targets.npy", "splits.npz", "names.txt"):
             shutil.copyfile(dataset.folder / name, folder / name)
@@ -232,13 +240,12 @@ def _digest(data: bytes) -> str:
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """One call at a time: another waits, and then finds what this one has written."""
-    handle = os.open(folder, os.O_RDONLY)
+    handle = lock(folder, wait=True)
     try:
-        if sys.platform != "win32":
-            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 def _check(*, width: int, batch_size: int, name: str) -> None:

@@ -53,8 +53,8 @@ class _Seen:
     def mean_area(self) -> float:
         return float(np.mean(self.heights.astype(np.float64) * self.widths))
 
-    def encoder(self, max_side: int | None) -> ImageEncoder:
-        height, width = frame_size(self.heights, self.widths, max_side=max_side)
+    def encoder(self, max_side: int | None, *, square: bool) -> ImageEncoder:
+        height, width = frame_size(self.heights, self.widths, max_side=max_side, square=square)
         made = ImageEncoder(height=height, width=width, channels=1 if self.gray else 3)
         if True in self.ranges:
             made = dataclasses.replace(made, whole_range=conventional_range(*self.ranges[True], whole=True))
@@ -71,6 +71,7 @@ def store(
     names: Sequence[str],
     max_side: int | None,
     progress: Progress,
+    square: bool = False,
 ) -> Stored:
     """Pictures as one array file.
 
@@ -81,11 +82,14 @@ def store(
         names: of all of them.
         max_side: longest side in pixels, or None for the default.
         progress: is told how many are decoded.
+        square: the frame of files whose sizes differ.
     Raises:
         DataError: more than LEFT_OUT_LIMIT of the pictures cannot be read, or all, or one is a decompression bomb.
     """
     if isinstance(inputs, PictureFiles):
-        stored = _store_files(file, inputs, wanted=wanted, names=names, max_side=max_side, progress=progress)
+        stored = _store_files(
+            file, inputs, wanted=wanted, names=names, max_side=max_side, square=square, progress=progress
+        )
     else:
         stored = _store_pixels(file, inputs, wanted=wanted, names=names)
     return stored
@@ -138,12 +142,13 @@ def _store_files(
     wanted: NDArray[np.int64],
     names: Sequence[str],
     max_side: int | None,
+    square: bool,
     progress: Progress,
 ) -> Stored:
     paths = Chosen(inputs.paths, wanted)
     seen, failed = _look(paths, progress)
     _check_failed(failed, paths, wanted, names)
-    encoder = seen.encoder(max_side)
+    encoder = seen.encoder(max_side, square=square)
     good = np.ones(len(paths), bool)
     good[list(failed)] = False
     order = np.flatnonzero(good)

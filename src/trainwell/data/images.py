@@ -232,7 +232,11 @@ def decode(
 
 
 def frame_size(
-    heights: NDArray[np.integer[Any]], widths: NDArray[np.integer[Any]], *, max_side: int | None
+    heights: NDArray[np.integer[Any]],
+    widths: NDArray[np.integer[Any]],
+    *,
+    max_side: int | None,
+    square: bool = False,
 ) -> tuple[int, int]:
     """The one size that all pictures get: theirs where it is one, else the median height and width, within the limit.
 
@@ -240,6 +244,7 @@ def frame_size(
         heights: of each, >= 1.
         widths: of each, >= 1.
         max_side: longest side allowed; None for DEFAULT_MAX_SIDE.
+        square: a square where sizes differ: neither wide nor high pictures lose pixels.
     Returns:
         (height, width).
     Example:
@@ -249,6 +254,8 @@ def frame_size(
         (43, 64)
     """
     height, width = float(np.median(heights)), float(np.median(widths))
+    if square and (heights.min() < heights.max() or widths.min() < widths.max()):
+        height = width = float(np.median(np.maximum(heights, widths)))
     limit = DEFAULT_MAX_SIDE if max_side is None else max_side
     scale = min(1.0, limit / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))

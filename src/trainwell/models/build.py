@@ -15,11 +15,13 @@ from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.layout import InputLayout, OutputLayout
 from trainwell.core.seeds import generator, seeded
 from trainwell.initialization import initialize
+from trainwell.models.backbones import is_backbone
 from trainwell.models.convnet import ConvNet
 from trainwell.models.image_input import ImageInput
 from trainwell.models.mlp import Mlp
 from trainwell.models.resnet import ResNet
 from trainwell.models.table_input import EMBEDDINGS, TableInput
+from trainwell.models.transferred import build_transferred
 from trainwell.models.userfile import build_from_file, is_user_file
 
 Factory = Callable[[], nn.Module]
@@ -76,6 +78,8 @@ def build_model(
         ModelError: the user's network cannot be built or returns another shape.
     """
     architecture = point.architecture
+    if is_backbone(architecture.name):
+        return build_transferred(point, input=input, output=output, samples=samples, index=index, seed=seed)
     draw = generator(seed, "weights")
     known = activation(point.activation)
     first: TableInput | ImageInput

@@ -121,14 +121,27 @@ class EfficientNetLite(nn.Module):
                 channels = stage.channels
             self.stages.append(nn.Sequential(*made))
         self.head = nn.Sequential(*_convolution(channels, self.features, kernel=1), nn.ReLU6())
+        self.pool = MeanPool()
+
+    @property
+    def parts(self) -> tuple[nn.Module, ...]:
+        """What runs one after another: stem, stages, and the last convolution with its mean."""
+        return (self.stem, *self.stages, nn.Sequential(self.head, self.pool))
 
     def forward(self, x: Float[Tensor, "samples 3 height width"]) -> Float[Tensor, "samples features"]:
         """Features, averaged over the picture."""
-        x = self.stem(x)
-        for stage in self.stages:
-            x = stage(x)
-        features: Tensor = self.head(x).mean(dim=(2, 3))
-        return features
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+class MeanPool(nn.Module):
+    """Maps (samples, channels, height, width) to their means (samples, channels)."""
+
+    def forward(self, x: Float[Tensor, "samples channels height width"]) -> Float[Tensor, "samples channels"]:
+        """Means over the picture."""
+        means: Tensor = x.mean(dim=(2, 3))
+        return means
 
 
 def _convolution(

@@ -31,7 +31,8 @@ def calibrate(context: Context, kept: TrialSpec, network: nn.Module) -> float:
     The kept training has seen the validation part, so its own outputs there say nothing. Those of a refined training
     of the same network under the same regularization do: it had the training part alone. It was shorter and its logits
     are smaller, so the temperature is carried over in the units of the kept one's. Where the budget allowed no grid, or
-    only trainings far shorter than the kept one, the logits stay as they are.
+    only trainings far shorter than the kept one, the logits stay as they are. On a pretrained network's features the
+    cross-validation has fitted it on all samples, each under a training that had not seen it.
 
     Args:
         context: of the run.
@@ -41,6 +42,9 @@ def calibrate(context: Context, kept: TrialSpec, network: nn.Module) -> float:
         T, > 0; 1 for a regression.
     Source: Guo et al. 2017, section 4.2.
     """
+    fitted_before = [each.numbers["temperature"] for each in context.evidence if "temperature" in each.numbers]
+    if fitted_before:
+        return fitted_before[-1]
     index = context.dataset.parts["validation"]
     source = _source(context, kept) if context.dataset.record.task == "classification" and len(index) else None
     if source is None:

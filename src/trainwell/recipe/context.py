@@ -12,7 +12,7 @@ from trainwell.core.records.finding import Finding
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.run import Settings
-from trainwell.core.records.trial import TrialSpec
+from trainwell.core.records.trial import HeldOut, TrialSpec
 from trainwell.core.seeds import derive_seed
 from trainwell.data.dataset import Dataset
 from trainwell.diagnosis.diagnose import diagnose
@@ -55,6 +55,10 @@ class Context:
         model_sha256: of the user's model file, or empty.
         tried: points that were trained so far.
         length_judged: whether the last grid trained as long as the kept training will be.
+        given: what the finished network takes, and pictures are shown from; another than `dataset` where a pretrained
+            network's features are trained on.
+        derived: those features by the stages that are trained above them; empty where there are none.
+        enlarge: the same data with pictures of at most so many pixels a side; None where that cannot be had.
     """
 
     folder: RunFolder
@@ -72,6 +76,9 @@ class Context:
     model_sha256: str = ""
     tried: set[Hyperparameters] = field(default_factory=set)
     length_judged: bool = False
+    given: Dataset
+    derived: dict[int, Dataset] = field(default_factory=dict)
+    enlarge: Callable[[int], Dataset] | None = None
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def leave(self, step: int, compute: Callable[[int], Evidence]) -> Evidence:
@@ -112,6 +119,7 @@ class Context:
         decay_from: int | None = None,
         seed: int | None = None,
         whole: bool = False,
+        held_out: HeldOut | None = None,
     ) -> TrialSpec:
         """A training at a point, with the next trial number.
 
@@ -121,9 +129,11 @@ class Context:
             decay_from: first step of its tail; None for none.
             seed: None for the run's.
             whole: train on validation too.
+            held_out: a fold of it all that is not trained on.
         """
         self.tried.add(point)
-        return self._spec(next(self._numbers), point, total_steps, decay_from, seed, whole)
+        spec = self._spec(next(self._numbers), point, total_steps, decay_from, seed, whole)
+        return replace(spec, held_out=held_out)
 
     def rebuild(self, point: Hyperparameters, *, total_steps: int = 1000) -> Rebuilt:
         """The untouched training at a point, for probes: it gets no number and no place in the store."""
@@ -138,20 +148,26 @@ class Context:
         seed: int | None,
         whole: bool,
     ) -> TrialSpec:
+        dataset = self.dataset_of(point)
         return TrialSpec(
             number=number,
-            data=str(self.dataset.folder),
-            fingerprint=self.dataset.record.fingerprint,
+            data=str(dataset.folder),
+            fingerprint=dataset.record.fingerprint,
             hyperparameters=point,
             total_steps=total_steps,
             decay_from=total_steps if decay_from is None else decay_from,
             seed=derive_seed(self.settings.seed, "trial") if seed is None else seed,
             threads=self.settings.threads,
-            precision=self.settings.precision,
+            # An output layer is little work: rounding it saves nothing.
+            precision="float32" if dataset is self.derived.get(0) else self.settings.precision,
             device=self.settings.device,
             parts=("train", "validation") if whole else ("train",),
             model_sha256=self.model_sha256,
         )
+
+    def dataset_of(self, point: Hyperparameters) -> Dataset:
+        """What a training at a point is given."""
+        return self.derived.get(point.transfer.tuned_stages, self.dataset)
 
     def find(self, **sections: object) -> tuple[Finding, ...]:
         """What the rules say of some sections: the recipe has no threshold of its own."""

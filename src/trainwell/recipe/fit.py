@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from trainwell.core.records.trial import Precision
 from trainwell.data.dataset import Dataset
 from trainwell.data.prepare import prepare
 from trainwell.data.raw import shown_path
+from trainwell.models.backbones import BACKBONES, is_backbone
 from trainwell.models.build import MODELS
 from trainwell.models.defaults import Start
 from trainwell.models.userfile import file_sha256, is_user_file
@@ -116,9 +118,17 @@ def fit(
     clock = Clock(budget)
     with writing(runs):
         runs.mkdir(parents=True, exist_ok=True)
-    dataset = prepare(
-        data, target=target, seed=seed, cache=runs / ".cache", test=test, validation=validation, progress=progress
+    prepared = functools.partial(
+        prepare,
+        data,
+        target=target,
+        seed=seed,
+        cache=runs / ".cache",
+        test=test,
+        validation=validation,
+        progress=progress,
     )
+    dataset = prepared()
     factory = None if isinstance(model, str) else model
     model_name = model if isinstance(model, str) else f"python:{getattr(model, '__name__', 'model')}"
     sha256 = file_sha256(model_name) if is_user_file(model_name) else ""
@@ -144,13 +154,13 @@ def fit(
         )
         study = Study(sqlite_url(folder.study), folder.name, elapsed=clock.elapsed)
         precision: Precision = "float32"
-        if clock.reads_time:
+        if clock.reads_time and not is_backbone(model_name):
             precision = choose_precision(dataset, start.points[0], device=resolved, threads=threads, factory=factory)
         settings = replace(settings, precision=precision)
         _write_start(folder, settings, dataset)
         if on_folder is not None:
             on_folder(folder.path)
-        return _run(folder, study, settings, dataset, start, clock, progress, factory, sha256)
+        return _run(folder, study, settings, dataset, start, clock, progress, factory, sha256, prepared)
 
 
 def resume(
@@ -190,7 +200,8 @@ def resume(
             raise ResumeError(f"The run {folder.name} was given {IN_MEMORY}: give the same data again.")
         source = settings.data if data is None else data
         wanted = target or settings.target
-        dataset = prepare(
+        prepared = functools.partial(
+            prepare,
             source,
             target=wanted,
             seed=settings.seed,
@@ -199,6 +210,7 @@ def resume(
             validation=validation,
             progress=progress,
         )
+        dataset = prepared()
         before = from_json(type(dataset.record), (folder.path / "data.json").read_bytes())
         if before.fingerprint != dataset.record.fingerprint:
             raise ResumeError(
@@ -216,7 +228,7 @@ def resume(
         start = starting_point(
             dataset.record, model=settings.model, budget=settings.budget, factory=model, sha256=sha256
         )
-        return _run(folder, study, settings, dataset, start, clock, progress, model, sha256)
+        return _run(folder, study, settings, dataset, start, clock, progress, model, sha256, prepared)
 
 
 def _run(
@@ -229,6 +241,7 @@ def _run(
     progress: Progress,
     factory: Callable[[], nn.Module] | None,
     sha256: str,
+    prepared: Callable[..., Dataset],
 ) -> FitResult:
     trials = Trials(folder, study, read_clock=clock.reads_time, factory=factory, progress=progress)
     trials.clean()
@@ -244,9 +257,11 @@ def _run(
         known=start.points,
         epochs=start.epochs,
         model_sha256=sha256,
+        given=dataset,
+        enlarge=lambda side: prepared(max_side=side, like=dataset),
     )
     finished = take_steps(context)
-    model = Predictor(network=finished.network.cpu(), about=finished.about, encoder=dataset.encoder)
+    model = Predictor(network=finished.network.cpu(), about=finished.about, encoder=context.given.encoder)
     return FitResult(folder=folder.path, record=read_run(folder), result=finished.result, model=model)
 
 
@@ -288,9 +303,10 @@ def _check_settings(*, seed: int, model: str | Callable[[], nn.Module]) -> None:
     wrong = []
     if seed < 0:
         wrong.append(f"`seed >= 0` must hold, but got {seed}. Take a natural number.")
-    if isinstance(model, str) and model != "auto" and model not in MODELS and not is_user_file(model):
-        near = suggestion(model, ["auto", *MODELS])
-        wrong.append(f'`model` must be auto, a name or file.py:function, but got "{model}". {near}')
+    known = ("auto", *MODELS, *BACKBONES)
+    if isinstance(model, str) and model not in known and not is_backbone(model) and not is_user_file(model):
+        near = suggestion(model, known)
+        wrong.append(f'`model` must be auto, a name, hub:ORG/NAME or file.py:function, but got "{model}". {near}')
     if wrong:
         raise SettingError(" ".join(wrong))
 

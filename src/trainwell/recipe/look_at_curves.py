@@ -12,6 +12,7 @@ from trainwell.diagnosis.curve_shapes import read_curves
 from trainwell.diagnosis.leads import lead_is_real
 from trainwell.recipe.context import NAMES, Context
 from trainwell.recipe.grids import Candidate, Trained, chosen
+from trainwell.recipe.plan import LEAST_STEPS
 from trainwell.recipe.refined_grid import changed_words
 from trainwell.recipe.wording import short
 
@@ -28,6 +29,18 @@ def look_at_curves(context: Context, trained: Trained) -> Evidence:
         task = context.dataset.record.task
         first = next((each for each in context.evidence if each.step == 1), None)
         start = first.numbers["measured"] if first else math.nan
+        steps = record.spec.total_steps
+        if steps <= LEAST_STEPS and steps < context.steps_per_epoch(record.spec.hyperparameters):
+            return Evidence(
+                step=6,
+                name=NAMES[6],
+                visit=visit,
+                passed=True,
+                verdict=f"{steps} steps, less than an epoch, stand in for the grid: their curves say nothing yet.",
+                seconds=0.0,
+                numbers={"trial": record.spec.number},
+                detail=(curves_of(record, task, shape="too short to read", start=start),),
+            )
         reading = read_curves(curves_of(record, task, start=start), look=_look(context), data=context.dataset.record)
         section = curves_of(record, task, shape=reading.shape, start=start)
         observation = Observation(data=context.dataset.record, curves=section, look=_look(context))

@@ -54,7 +54,8 @@ def judge(context: Context, spec: TrialSpec, model: nn.Module, part: str) -> Jud
     dataset = context.dataset
     index = dataset.parts[part]
     views = views_of(spec.hyperparameters.augmentation)
-    found = outputs(model, dataset.inputs, index, precision=spec.precision, device=spec.device, views=views)
+    inputs = context.dataset_of(spec.hyperparameters).inputs
+    found = outputs(model, inputs, index, precision=spec.precision, device=spec.device, views=views)
     return Judged(model=model, outputs=found, score=score(found, dataset.targets[index], dataset.record.output))
 
 
@@ -182,7 +183,7 @@ def _class_figures(confusion: Tensor, i: int, name: str) -> ClassFigures:
 def _mistakes(
     context: Context, index: Tensor, targets: Tensor, predicted: Tensor, confidence: Tensor
 ) -> tuple[Mistake, ...]:
-    dataset = context.dataset
+    dataset = context.given
     names = dataset.record.output.names
     wrong = (predicted != targets).nonzero()[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True, stable=True)][:MISTAKES]

@@ -11,6 +11,8 @@ from trainwell.recipe.wording import rate, reading
 
 RATES = (1.0, 10.0, 0.1, 30.0)
 """Factors on the starting rate, in the order in which they are tried."""
+LINEAR_BATCH = 32
+"""Samples a step for the output layer alone."""
 ENOUGH = {"classification": 0.999, "regression": 0.99}
 """Where trying on is no use; whether the step passes, OPT010 says."""
 
@@ -22,6 +24,9 @@ def overfit_small_sample(context: Context) -> Evidence:
         task = context.dataset.record.task
         bare = replace(context.point, regularization=Regularization(), augmentation=Augmentation())
         setup = context.rebuild(bare).setup
+        if context.derived:
+            # A linear layer learns about as many samples by heart as it has features, and no more.
+            setup = setup.with_(batch_size=min(setup.batch_size, LINEAR_BATCH))
         steps, tries, more = small_sample_steps(context, rates=len(RATES))
         guess = bare.optimization.lr
         lrs = [guess * factor for factor in RATES[:tries]]

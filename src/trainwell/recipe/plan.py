@@ -117,7 +117,7 @@ def step_cost(context: Context, point: Hyperparameters) -> float:
     """
     if not context.clock.reads_time:
         return 1.0
-    shape = (point.architecture, point.activation, point.optimization.batch_size, point.augmentation)
+    shape = (point.architecture, point.activation, point.optimization.batch_size, point.augmentation, point.transfer)
     name = f"speed/{derive_seed(0, *map(str, shape)):x}"
     return context.study.once(
         name,
@@ -237,6 +237,8 @@ def kept_steps(context: Context, point: Hyperparameters, *, whole: bool) -> int:
         return int(max(left / cost, LEAST_STEPS))
 
     most = math.ceil(context.epochs * context.steps_per_epoch(point, whole=whole))
+    if context.derived and not point.transfer.tuned_stages:
+        return most  # an output layer alone is trained in a second, whatever the budget says
     # The recorded number may exceed the useful one: then the budget is not used up, and the run ends earlier.
     return max(min(context.study.once("plan/kept", int, compute), most), LEAST_STEPS)
 

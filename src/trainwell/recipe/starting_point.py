@@ -1,9 +1,7 @@
 """Where the recipe begins: the network and settings that the data and the budget suggest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from statistics import median
-from time import perf_counter
 
 import torch
 from torch import nn
@@ -13,15 +11,15 @@ from trainwell.core.records.hyperparameters import Architecture, Hyperparameters
 from trainwell.core.records.run import Budget
 from trainwell.core.records.trial import Precision, TrialSpec
 from trainwell.data.dataset import Dataset
+from trainwell.models.backbones import is_backbone, load_backbone
 from trainwell.models.build import build_model
 from trainwell.models.defaults import Start, defaults_for
+from trainwell.models.precision import faster_precision
 from trainwell.search.rebuild import rebuild
 from trainwell.training.loop import train
 
 FOREIGN_LR = 1e-3
 FOREIGN_DECAY = 0.01
-FASTER = 1.1
-"""bfloat16 is chosen where it is at least this many times as fast: its noise is not worth less."""
 
 
 def starting_point(
@@ -55,7 +53,10 @@ def starting_point(
         name=model,
         steps_per_second=steps_per_second,
     )
-    if factory is not None or ":" in model:
+    if is_backbone(model):
+        # Refused before anything is written, where it cannot be had.
+        load_backbone(model)
+    if factory is not None or (":" in model and not is_backbone(model)):
         start = Start(points=(_foreign(start.points[0], model),), epochs=start.epochs)
     elif model != "auto":
         named = (replace(point, architecture=replace(point.architecture, name=model)) for point in start.points)
@@ -98,26 +99,18 @@ def choose_precision(
         device=device,
     )
     setup = rebuild(spec, factory=factory).setup
-    seconds: dict[Precision, float] = {}
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
-    for precision in precisions:
-        times = []
-        before = perf_counter()
-        for _ in train(
+
+    def steps(precision: Precision) -> Iterator[object]:
+        return train(
             setup.model,
             setup.batches(),
             loss=setup.loss,
             optimizer=setup.optimizer(setup.model),
             schedule=lambda _: 0.0,
-            until_step=7,
+            until_step=spec.total_steps,
             seed=0,
             precision=precision,
             device=device,
-        ):
-            if torch.device(device).type == "cuda":
-                torch.cuda.synchronize()
-            now = perf_counter()
-            times.append(now - before)
-            before = now
-        seconds[precision] = median(times[2:])
-    return "bfloat16" if seconds["float32"] > FASTER * seconds["bfloat16"] else "float32"
+        )
+
+    return faster_precision(steps)

@@ -19,7 +19,9 @@ from trainwell.recipe.check_initial_loss import check_initial_loss
 from trainwell.recipe.coarse_grid import coarse_grid, edges
 from trainwell.recipe.context import Context
 from trainwell.recipe.find_lr import find_lr
+from trainwell.recipe.fine_tuning import fine_tune
 from trainwell.recipe.grids import Candidate, chosen
+from trainwell.recipe.head_grid import head_grid
 from trainwell.recipe.invariances import look_for_invariances
 from trainwell.recipe.keep import keep
 from trainwell.recipe.look import look
@@ -29,6 +31,7 @@ from trainwell.recipe.overfit_small_sample import overfit_small_sample
 from trainwell.recipe.plan import end_reserve, shares, step_cost
 from trainwell.recipe.refined_grid import refined_grid
 from trainwell.recipe.starting_point import starting_point
+from trainwell.recipe.transfer import consider_transfer, whole_network
 from trainwell.store.folder import RunFolder
 from trainwell.store.study import Study
 
@@ -59,11 +62,17 @@ def take_steps(context: Context) -> Finished:
     Source: notes, Choosing Hyperparameters.
     """
     look(context)
-    _measured_start(context)
+    transfer = consider_transfer(context)
+    if not context.derived:
+        _measured_start(context)
     check_initial_loss(context)
     overfit_small_sample(context)
     find_lr(context)
-    _refine(context)
+    if transfer is not None and context.derived:
+        head_grid(context)
+        fine_tune(context, transfer)
+    else:
+        _refine(context)
     return _end(context)
 
 
@@ -122,6 +131,7 @@ def _end(context: Context) -> Finished:
         lambda: measure_outcome(context, kept.spec, network, temperature=calibrate(context, kept.spec, network)),
     )
     about = _about(context, point, outcome)
+    network = whole_network(context, point, network)
     save_model(folder.model, network, about)
     result = study.once("result", Result, lambda: _result(context, point, outcome))
     _write_decisions(folder, study)
@@ -172,9 +182,9 @@ def _key(finding: Finding) -> tuple[str, str]:
 def _about(context: Context, point: Hyperparameters, outcome: Outcome) -> ModelRecord:
     return ModelRecord(
         hyperparameters=point,
-        input=context.dataset.record.input,
+        input=context.given.record.input,
         output=context.dataset.record.output,
-        encoder=to_plain(context.dataset.encoder),
+        encoder=to_plain(context.given.encoder),
         model_sha256=context.model_sha256,
         metric=outcome.metric,
         value=outcome.value,

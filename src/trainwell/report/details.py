@@ -1,11 +1,13 @@
 """What a visit of a step leaves, on the page: pictures, and what stands below them."""
 
+import math
 from dataclasses import dataclass
 
 from trainwell.core.records.evidence import (
     Detail,
     Grid,
     GridPoint,
+    HeadGrid,
     InitialLoss,
     Invariances,
     LearningCurves,
@@ -13,6 +15,7 @@ from trainwell.core.records.evidence import (
     LrSweep,
     Next,
     SmallSample,
+    TransferDecision,
 )
 from trainwell.core.records.run import RunRecord
 from trainwell.pictures.bars import class_counts, invariances
@@ -21,6 +24,7 @@ from trainwell.pictures.grid import grid, in_order, plain, slices
 from trainwell.pictures.initial import initial_loss, layer_statistics
 from trainwell.pictures.sweep import confirmations, sweep
 from trainwell.pictures.text import duration, metric, number, percent
+from trainwell.pictures.transfer import heads, transfer_probe, transfer_table
 from trainwell.report.images import Shelf
 from trainwell.report.markup import Child, Markup, element, together
 from trainwell.report.parts import Numbering, bullets, fold, paragraph, picture, table
@@ -55,6 +59,10 @@ def detail(record: Detail, run: RunRecord, shelf: Shelf, numbering: Numbering) -
     match record:
         case Look():
             return _look(record, run, shelf, numbering)
+        case TransferDecision():
+            return _transfer(record, numbering)
+        case HeadGrid():
+            return _heads(record, numbering)
         case InitialLoss():
             return _initial_loss(record, numbering)
         case SmallSample():
@@ -93,6 +101,44 @@ def _look(detail: Look, run: RunRecord, shelf: Shelf, numbering: Numbering) -> S
     counted = run.data.task == "classification" and bool(run.data.class_counts)
     counts = picture(class_counts(run.data), _count_sentence(run), numbering) if counted else None
     return Shown((_montage(detail, shelf), counts), measured)
+
+
+def _transfer(detail: TransferDecision, numbering: Numbering) -> Shown:
+    if not detail.amount:
+        return Shown()
+    measured = None
+    if math.isfinite(detail.similarity):
+        caption = (
+            f"Similarity {detail.similarity:.2f}: the probe's share of what both reach above chance. Trained on "
+            f"{detail.tried_on} pictures; the probe leads by {detail.lead:.1f} standard errors."
+        )
+        measured = picture(transfer_probe(detail), caption, numbering)
+    cell = f"The notes' table; outlined: this data, {detail.samples_per_class:.0f} pictures a class."
+    return Shown((measured, picture(transfer_table(detail), cell, numbering)))
+
+
+def _heads(detail: HeadGrid, numbering: Numbering) -> Shown:
+    rows = [
+        (
+            number(point.lr),
+            number(point.weight_decay),
+            number(point.dropout),
+            number(point.label_smoothing),
+            percent(point.accuracy),
+            number(point.loss),
+            f"{point.folds}",
+        )
+        for point in detail.points
+    ]
+    head = ("rate", "weight decay", "dropout", "label smoothing", "accuracy", "loss", "folds")
+    low, high = detail.interval
+    caption = (
+        f"Best: {percent(detail.points[0].accuracy)} (95% interval {percent(low)} to {percent(high)}) on "
+        f"{detail.samples:,} pictures, each judged by output layers that had not learnt from it; loss decides. "
+        "Of each rate and decay the best of its dropouts and smoothings is shown."
+    )
+    listed = table("Output layers, the best first", head, rows, numeric=range(len(head)))
+    return Shown((picture(heads(detail), caption, numbering),), fold(f"All {len(rows)} output layers", listed))
 
 
 def _montage(detail: Look, shelf: Shelf) -> Markup | None:

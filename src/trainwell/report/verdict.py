@@ -4,7 +4,8 @@ import math
 import shlex
 from pathlib import PurePath
 
-from trainwell.core.records.evidence import Grid, Look, Next, Yardstick
+from trainwell.core.records.evidence import Grid, HeadGrid, Look, Next, Yardstick
+from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.run import RunRecord
 from trainwell.diagnosis.verdict import says_little
 from trainwell.pictures.bars import yardsticks
@@ -143,14 +144,21 @@ def _facts(run: RunRecord) -> Markup:
     else:
         entries.append(("Task", f"regression of {', '.join(run.data.output.names[:5])}"))
     if final is not None:
-        shape = final.spec.hyperparameters.architecture
-        entries.append(("Network", f"{shape.name}, width {shape.width}, depth {shape.depth}"))
+        entries.append(("Network", _network(final.spec.hyperparameters)))
     if run.result is not None:
         took = f" in {duration(run.result.seconds)}" if run.result.seconds > 0 else ""
         entries.append(("Trainings", f"{run.result.trials:,}{took}"))
     else:
         entries.append(("Trainings", f"{len(run.trials):,} so far"))
     return pairs(entries)
+
+
+def _network(point: Hyperparameters) -> str:
+    shape, tuned = point.architecture, point.transfer.tuned_stages
+    if shape.width:
+        return f"{shape.name}, width {shape.width}, depth {shape.depth}"
+    below = f"its last {tuned} stages and" if tuned else "frozen, with"
+    return f"{shape.name}, pretrained: {below} a new output layer"
 
 
 def _comparison(run: RunRecord, simple: tuple[Yardstick, ...]) -> str:
@@ -206,6 +214,13 @@ def _trust_in_test(run: RunRecord) -> list[Child]:
 
 def _trust_in_search(run: RunRecord) -> list[Child]:
     grids = [detail for visit in run.evidence for detail in visit.detail if isinstance(detail, Grid)]
+    heads = [detail for visit in run.evidence for detail in visit.detail if isinstance(detail, HeadGrid)]
+    if heads:
+        low, high = heads[-1].interval
+        return [
+            f"Cross-validation on {heads[-1].samples:,} pictures says {percent(heads[-1].points[0].accuracy)}, 95% "
+            f"interval {percent(low)} to {percent(high)}; settings were chosen by it, so it flatters a little."
+        ]
     noises = [grid.noise for grid in grids if grid.noise > 0 and math.isfinite(grid.noise)]
     if not noises:
         return []

@@ -10,8 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainwell.core.errors import SettingError
+from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.record import record
 from trainwell.core.seeds import generator
+from trainwell.data.dataset import Dataset
+from trainwell.models.transferred import TransferNetwork
 from trainwell.training.heads import HeadSetting, train_heads
 
 RATES = (3e-3, 1e-2, 3e-2, 6e-2)
@@ -34,6 +37,8 @@ TRIED_ON = 2
 """Folds on which all settings are tried; the best quarter goes on to all folds."""
 GOES_ON = 4
 STEPS = 100
+PASSED = 64
+"""Samples that go through the network at once where only outputs are wanted."""
 BATCH = 1024
 """Samples a step: below it, every step sees all of them."""
 
@@ -147,6 +152,47 @@ def deal_folds(
     found = torch.empty(len(labels), dtype=torch.int64)
     found[by_class] = torch.arange(len(labels)) % folds
     return found
+
+
+def start_head(
+    network: TransferNetwork, dataset: Dataset, index: Int64[Tensor, " samples"], point: Hyperparameters, *, seed: int
+) -> None:
+    """Train the output layer by itself where stages below it are trained next.
+
+    A new layer's gradients would undo them first (linear probing, then fine-tuning).
+
+    Args:
+        network: its head is changed where it has parts to train below it.
+        dataset: what the network is given.
+        index: the training part of it.
+        point: transfer and regularization are read.
+        seed: of dropout.
+    Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution".
+    """
+    if not len(network.upper) or dataset.record.task != "classification":
+        return
+    device = network.head.mean.device
+    with torch.no_grad():
+        parts = dataset.inputs[index].split(PASSED)
+        features = torch.cat([network.head.scaled(network.features(part.to(device))) for part in parts])
+    setting = HeadSetting(
+        lr=point.transfer.head_lr,
+        weight_decay=point.transfer.head_decay,
+        dropout=point.regularization.dropout,
+        label_smoothing=point.regularization.label_smoothing,
+    )
+    heads = train_heads(
+        features,
+        dataset.targets[index].to(device),
+        classes=dataset.record.output.size,
+        settings=(setting,),
+        steps=STEPS,
+        batch_size=BATCH,
+        generator=generator(seed, "first head"),
+    )
+    with torch.no_grad():
+        network.head.linear.weight.copy_(heads.weight[:, 0].T)
+        network.head.linear.bias.copy_(heads.bias[0])
 
 
 @dataclass(kw_only=True)

@@ -15,7 +15,9 @@ from trainwell.data.dataset import Dataset
 from trainwell.data.prepare import open_prepared
 from trainwell.models.build import build_model
 from trainwell.models.table_defaults import learning_rate_factors
+from trainwell.models.transferred import TransferNetwork
 from trainwell.search.augment import Augment
+from trainwell.search.heads import deal_folds, start_head
 from trainwell.training.objective import Objective
 from trainwell.training.optimizer import build_optimizer
 from trainwell.training.setup import Setup
@@ -76,6 +78,10 @@ def rebuild(spec: TrialSpec, *, factory: Factory | None = None) -> Rebuilt:
     """
     dataset = _opened(spec.data, spec.fingerprint)
     index = torch.cat([dataset.parts[part] for part in spec.parts]).sort().values
+    validation = dataset.parts["validation"]
+    if spec.held_out is not None:
+        fold = spec.held_out.fold == deal_folds(dataset.targets[index], spec.held_out.folds, seed=spec.held_out.seed)
+        index, validation = index[~fold], index[fold]
     point = spec.hyperparameters
     model = build_model(
         point,
@@ -88,7 +94,11 @@ def rebuild(spec: TrialSpec, *, factory: Factory | None = None) -> Rebuilt:
         model_sha256=spec.model_sha256,
     )
     model.to(spec.device)
-    factors = learning_rate_factors(model)
+    if isinstance(model, TransferNetwork):
+        start_head(model, dataset, index, point, seed=spec.seed)
+        factors = model.rate_factors(point.transfer.rate_decay)
+    else:
+        factors = learning_rate_factors(model)
     augment = Augment(
         point.augmentation,
         point.regularization,
@@ -102,7 +112,7 @@ def rebuild(spec: TrialSpec, *, factory: Factory | None = None) -> Rebuilt:
         inputs=_placed(spec.data, spec.fingerprint, spec.device),
         targets=dataset.targets,
         train=index,
-        validation=dataset.parts["validation"],
+        validation=validation,
         output=dataset.record.output,
         loss=Objective(output=dataset.record.output, label_smoothing=point.regularization.label_smoothing),
         optimizer=functools.partial(build_optimizer, hyperparameters=point, lr_factors=factors),

@@ -260,7 +260,100 @@ class Invariances:
     found: tuple[Invariance, ...]
 
 
-Detail = Look | InitialLoss | SmallSample | LrSweep | Grid | LearningCurves | Next | Invariances
+@record
+class TransferDecision:
+    """Whether a pretrained network helps, by measurement (part of step 0 on pictures).
+
+    Attributes:
+        backbone: its name; empty where none is installed.
+        taken: what the run does: freeze, tune_top, tune_all or from_scratch.
+        why: in one sentence.
+        action: what the notes' table says; empty where similarity was not measured.
+        amount: little, much or plenty; likewise.
+        samples_per_class: pictures to train on, divided by the classes.
+        similarity: from 0 (another world) to 1, of a linear probe's accuracy above chance and a new network's; NaN
+            where it was not measured.
+        probe: held-out accuracy of the linear probe on fixed features.
+        scratch: that of a small network trained from scratch at equal cost.
+        chance: that of the commonest class.
+        lead: of the probe, in standard errors of the difference, picture by picture.
+        tried_on: pictures that both were trained on.
+        held_out: pictures that both were judged on.
+        pass_seconds: of the network over all pictures, estimated; 0 where no clock is read.
+    """
+
+    kind: Literal["transfer"] = "transfer"
+    backbone: str
+    taken: str
+    why: str
+    action: str = ""
+    amount: str = ""
+    samples_per_class: float = float("nan")
+    similarity: float = float("nan")
+    probe: float = float("nan")
+    scratch: float = float("nan")
+    chance: float = float("nan")
+    lead: float = float("nan")
+    tried_on: int = 0
+    held_out: int = 0
+    pass_seconds: float = 0.0
+
+
+@record
+class HeadPoint:
+    """One output layer of a search.
+
+    Attributes:
+        lr: peak learning rate.
+        weight_decay: decoupled.
+        dropout: probability to DROP a feature.
+        label_smoothing: in [0, 1).
+        loss: mean held-out cross-entropy in nats.
+        accuracy: held out, in [0, 1].
+        folds: of the cross-validation that it was judged on.
+    """
+
+    lr: float
+    weight_decay: float
+    dropout: float
+    label_smoothing: float
+    loss: float
+    accuracy: float
+    folds: int
+
+
+@record
+class HeadGrid:
+    """Step 4 on fixed features.
+
+    Attributes:
+        points: the best first.
+        folds: of the cross-validation.
+        repeats: of it.
+        samples: that it was carried out on.
+        interval: 95%, of the best point's accuracy.
+    """
+
+    kind: Literal["heads"] = "heads"
+    points: tuple[HeadPoint, ...]
+    folds: int
+    repeats: int
+    samples: int
+    interval: Interval
+
+
+Detail = (
+    Look
+    | TransferDecision
+    | InitialLoss
+    | SmallSample
+    | LrSweep
+    | HeadGrid
+    | Grid
+    | LearningCurves
+    | Next
+    | Invariances
+)
 
 
 @record

@@ -10,7 +10,7 @@ class Architecture:
     """Which network.
 
     Attributes:
-        name: mlp, convnet, resnet, or `file.py:function`.
+        name: mlp, convnet, resnet, a pretrained network's, or `file.py:function`.
         width: units of a hidden layer (mlp), channels of the first stage (convnet, resnet).
         depth: hidden layers (mlp), blocks a stage (convnet, resnet).
         members: networks that share most of their weights and are averaged (mlp), >= 1.
@@ -104,6 +104,23 @@ class Schedule:
 
 
 @record
+class Transfer:
+    """What is trained of a pretrained network besides its new output layer.
+
+    Attributes:
+        tuned_stages: trained too, counted from the top; 0 leaves the whole network as it is.
+        rate_decay: factor on the learning rate from each stage to the one below, in (0, 1].
+        head_lr: at which the output layer is trained by itself before any stage moves, > 0.
+        head_decay: its weight decay then, >= 0.
+    """
+
+    tuned_stages: int = 0
+    rate_decay: float = 0.5
+    head_lr: float = 1e-2
+    head_decay: float = 3.0
+
+
+@record
 class Hyperparameters:
     """One point of the search space."""
 
@@ -114,3 +131,4 @@ class Hyperparameters:
     augmentation: Augmentation = Augmentation()
     optimization: Optimization = Optimization()
     schedule: Schedule = Schedule()
+    transfer: Transfer = Transfer()

@@ -17,9 +17,9 @@ class InputLayout:
 
     Attributes:
         kind: image or table.
-        height: pixels (images).
-        width: pixels (images).
-        channels: 1 or 3 (images).
+        height: pixels (images); of the maps that the numbers are laid out from, if they are (tables).
+        width: likewise.
+        channels: 1 or 3 (images); of the maps (tables).
         numbers: numeric columns (tables).
         cardinalities: codes of each categorical column, code 0 included (tables).
     """

@@ -9,6 +9,21 @@ Precision = Literal["float32", "bfloat16"]
 
 
 @record
+class HeldOut:
+    """A fold of what is trained on that is kept for validation.
+
+    Attributes:
+        fold: which one, from 0.
+        folds: how many there are, >= 2.
+        seed: of their dealing.
+    """
+
+    fold: int
+    folds: int
+    seed: int
+
+
+@record
 class TrialSpec:
     """Everything a worker needs to rebuild a training.
 
@@ -25,6 +40,7 @@ class TrialSpec:
         device: cpu, cuda, cuda:1, mps.
         parts: what is trained on.
         model_sha256: of the user's model file, or empty.
+        held_out: fold of these parts that is validated on instead; None: the validation part.
     """
 
     number: int
@@ -39,6 +55,7 @@ class TrialSpec:
     device: str = "cpu"
     parts: tuple[Literal["train", "validation"], ...] = ("train",)
     model_sha256: str = ""
+    held_out: HeldOut | None = None
 
 
 @record
