@@ -38,7 +38,11 @@ FIT = (
 """What every figure of `fit` depends on; rules that warn and change nothing are left out."""
 PRETRAINED_ALONE = (
     "!src/trainwell/data/features.py",
+    "!src/trainwell/models/hub.py",
     "!src/trainwell/models/pretrained.py",
+    "!src/trainwell/models/transferred.py",
+    "!src/trainwell/recipe/fine_tuning.py",
+    "!src/trainwell/recipe/head_grid.py",
     "!src/trainwell/recipe/transfer.py",
     "!src/trainwell/search/heads.py",
     "!src/trainwell/models/backbones.py",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trainwell.core.errors import SettingError
 from trainwell.core.seeds import generator
-from trainwell.schedules import Linear
+from trainwell.schedules import Cosine
 from trainwell.training.heads import BETAS, HeadSetting, train_heads
 
 CLASSES = 3
@@ -75,7 +75,7 @@ def test_it_is_what_torch_makes_of_it(setting: HeadSetting) -> None:
         lr=setting.lr,
         betas=BETAS,
     )
-    rate = Linear(peak_lr=setting.lr, total_steps=steps, warmup_steps=steps // 10)
+    rate = Cosine(peak_lr=setting.lr, total_steps=steps, warmup_steps=steps // 10)
     loss = nn.CrossEntropyLoss(label_smoothing=setting.label_smoothing)
     # As documented: the draws are a stream that the given generator seeds.
     draw = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator(3))))

@@ -88,8 +88,9 @@ def sketches_of(stored: NDArray[np.uint8], rows: NDArray[np.int64], *, scratch: 
     height, width, channels = stored.shape[1:]
     size = min(height, SIDE) * min(width, SIDE) * channels
     exact = size <= WIDTH
-    directions = np.eye(size, dtype=np.float32)
-    if not exact:
+    if exact:
+        directions = np.eye(size, dtype=np.float32)
+    else:
         drawn = torch.randn(size, WIDTH, generator=generator(0, "sketches"), dtype=torch.float32)
         directions = (drawn / math.sqrt(WIDTH)).numpy()
     contrasts, means = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)

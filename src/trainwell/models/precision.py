@@ -12,6 +12,8 @@ FASTER = 1.1
 """bfloat16 is chosen where it is at least this many times as fast: its noise is not worth less."""
 RUNS = 5
 """Each is timed so often, after two that pay for allocation and for choosing kernels."""
+FIRST_SECONDS = 0.5
+"""A first run may take so long for choosing kernels."""
 SECONDS = 1.0
 """No further run begins after so many seconds."""
 
@@ -39,7 +41,7 @@ def _seconds(runs: Iterator[object], *, give_up_above: float) -> float:
         now = perf_counter()
         times.append(now - before)
         before = now
-        hopeless = times[-1] > 4 * give_up_above and len(times) > 1
+        hopeless = times[-1] > 4 * give_up_above and (len(times) > 1 or times[-1] > FIRST_SECONDS)
         if hopeless or len(times) == RUNS + 2 or (now - began > SECONDS and len(times) >= 2):
             break
     return median(times[2:] or times[-1:])

@@ -129,7 +129,7 @@ class Context:
             decay_from: first step of its tail; None for none.
             seed: None for the run's.
             whole: train on validation too.
-            held_out: a fold of it all that is not trained on.
+            held_out: a fold of the training and validation parts: the rest of both is trained on.
         """
         self.tried.add(point)
         spec = self._spec(next(self._numbers), point, total_steps, decay_from, seed, whole)

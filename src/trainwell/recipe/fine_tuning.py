@@ -120,7 +120,7 @@ def _tuned_steps(context: Context, point: Hyperparameters) -> int:
 def _without(context: Context, point: Hyperparameters, fold: int, steps: int) -> Fold:
     """Train without a fold, and ask the network about it."""
     held = HeldOut(fold=fold, folds=FOLDS, seed=context.settings.seed)
-    spec = context.spec(point, total_steps=steps, decay_from=tail_start(point, steps), whole=True, held_out=held)
+    spec = context.spec(point, total_steps=steps, decay_from=tail_start(point, steps), held_out=held)
     rungs = Rungs(shares=(1 / 3, 2 / 3, 1.0), keep=(1, 1)) if point.transfer.tuned_stages else Rungs()
     commits = halve(context.trials, [spec], rungs, stage="refined", round=1, always=frozenset({spec.number}))
     spend(context, commits)

@@ -80,6 +80,7 @@ def rebuild(spec: TrialSpec, *, factory: Factory | None = None) -> Rebuilt:
     index = torch.cat([dataset.parts[part] for part in spec.parts]).sort().values
     validation = dataset.parts["validation"]
     if spec.held_out is not None:
+        index = torch.cat([dataset.parts["train"], validation]).sort().values
         fold = spec.held_out.fold == deal_folds(dataset.targets[index], spec.held_out.folds, seed=spec.held_out.seed)
         index, validation = index[~fold], index[fold]
     point = spec.hyperparameters

@@ -186,5 +186,5 @@ def _with_scores(line: Metrics, setup: Setup, model: nn.Module, spec: TrialSpec)
             device=spec.device,
         )
 
-    unseen = (spec.held_out is not None or "validation" not in spec.parts) and len(setup.validation) > 0
+    unseen = "validation" not in spec.parts and len(setup.validation) > 0
     return replace(line, train=scored(few), validation=scored(setup.validation) if unseen else None)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from trainwell.core.errors import SettingError
 from trainwell.core.records.record import record
-from trainwell.schedules import Linear
+from trainwell.schedules import Cosine
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-8
@@ -72,7 +72,7 @@ def train_heads(
     .. math:: -\frac{1}{n_h} \sum_{i \in h} \sum_c q_{ic} \log \operatorname{softmax}(W_h^\top \tilde x_i + b_h)_c,
         \quad q_{ic} = (1 - \epsilon_h) [c = y_i] + \epsilon_h / C
 
-    by AdamW with a warm-up and a linear decay to 0, where :math:`\tilde x` are the features after dropout. All heads
+    by AdamW with a warm-up and a cosine decay to 0, where :math:`\tilde x` are the features after dropout. All heads
     see the same batches, and the same uniform draws decide their dropout: a head is what it would be if trained alone.
 
     Args:
@@ -98,7 +98,7 @@ def train_heads(
         _Group(features, [i for i, each in enumerate(settings) if each.dropout == p], settings, rows, classes)
         for p in sorted({each.dropout for each in settings})
     ]
-    rate = Linear(peak_lr=1.0, total_steps=max(steps, 2), warmup_steps=min(round(WARMUP * steps), steps - 1))
+    rate = Cosine(peak_lr=1.0, total_steps=max(steps, 2), warmup_steps=min(round(WARMUP * steps), steps - 1))
     # A stream of its own: whether some head drops features must not move the batches of the others.
     dropped = torch.Generator(generator.device)
     dropped.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))

@@ -10,7 +10,7 @@ Precision = Literal["float32", "bfloat16"]
 
 @record
 class HeldOut:
-    """A fold of what is trained on that is kept for validation.
+    """A fold of the training and validation parts together that takes the validation part's place.
 
     Attributes:
         fold: which one, from 0.
@@ -40,7 +40,7 @@ class TrialSpec:
         device: cpu, cuda, cuda:1, mps.
         parts: what is trained on.
         model_sha256: of the user's model file, or empty.
-        held_out: fold of these parts that is validated on instead; None: the validation part.
+        held_out: what is validated on instead of the validation part, and the rest of both parts trained on; or None.
     """
 
     number: int

@@ -1,0 +1,190 @@
+"""fit on small picture sets, 20 pictures a class to train on, a minute each, against two peers on identical splits.
+
+They are logistic regression on the same frozen features, and fastai's fine_tune of the same network. The sets are
+assembled from Debian's packages by `picture_sets.py`; splits 0 to 9 are measured, others were developed on.
+
+Writes results/transfer.jsonl and results/transfer-peers.jsonl, a line a split and contender, and
+results/transfer-summary.jsonl, a line a set: means, the mean paired differences with their 95% intervals (t, over the
+splits), the cell of the notes' table that was chosen, and seconds by stage.
+
+    python benchmarks/transfer.py --sets-folder /tmp/sets --fastai /path/to/peers/bin/python
+"""
+
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from statistics import fmean, median, stdev
+from typing import Any
+
+import picture_sets
+from results import FIT, Results, arguments
+
+BUDGET = 60.0
+REPEATS = 10
+DEPENDS = (
+    *FIT,
+    "src/trainwell/data",
+    "src/trainwell/transfer.py",
+    "benchmarks/picture_sets.py",
+)
+PEERS_DEPEND = (
+    "benchmarks/picture_sets.py",
+    "benchmarks/transfer_peers.py",
+    "src/trainwell/data/images.py",
+    "src/trainwell/models/pretrained.py",
+    "src/trainwell/models/backbones.py",
+    "src/trainwell/models/efficientnet_lite.py",
+)
+
+
+def child(split: Path) -> None:
+    """One fit, in a process of its own: what it reached, and the most memory that it held."""
+    from trainwell.core.records.evidence import TransferDecision
+    from trainwell.verbs import fit
+
+    with tempfile.TemporaryDirectory() as runs:
+        found = fit(split / "train", test=split / "test", budget_seconds=BUDGET, seed=0, runs=Path(runs))
+        evidence = found.record.evidence
+        decisions = [each for visit in evidence for each in visit.detail if isinstance(each, TransferDecision)]
+        stages: Counter[str] = Counter()
+        for visit in evidence:
+            stages[visit.name if not isinstance(visit.detail[0], TransferDecision) else "decide"] += visit.seconds
+        stages["train to the end, test, report"] = found.result.seconds - sum(stages.values())
+        decision = decisions[0]
+        said = {
+            "accuracy": found.result.test.value,
+            "interval": found.result.test.interval,
+            "n": found.result.test.n,
+            "taken": decision.taken,
+            "cell": f"{decision.amount}, similarity {decision.similarity:.2f}",
+            "probe": decision.probe,
+            "scratch": decision.scratch,
+            "pass_seconds": decision.pass_seconds,
+            "stages": dict(stages),
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "threads": found.record.settings.threads,
+        }
+    print(json.dumps(said))
+
+
+def run(*command: str) -> dict[str, Any]:
+    """A contender in its own process: what it says, and seconds from command to end."""
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return {**found, "seconds": time.perf_counter() - began}
+
+
+def summary(name: str, lines: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """One set: what the contenders reached on the splits that were measured."""
+    mine = {case: line for case, line in lines.items() if case.startswith(f"{name} fit ")}
+    if not mine:
+        return None
+    made: dict[str, Any] = {
+        "n": len(mine),
+        "fit": fmean(line["accuracy"] for line in mine.values()),
+        "taken": dict(Counter(line["taken"] for line in mine.values())),
+        "cells": sorted({line["cell"] for line in mine.values()}),
+        "seconds": median(line["seconds"] for line in mine.values()),
+        "longest_seconds": max(line["seconds"] for line in mine.values()),
+        "pass_seconds": median(line["pass_seconds"] for line in mine.values()),
+        "peak_mib": max(line["peak_mib"] for line in mine.values()),
+        "stages": {
+            stage: median(line["stages"].get(stage, 0.0) for line in mine.values())
+            for stage in next(iter(mine.values()))["stages"]
+        },
+    }
+    for peer in ("logistic", "fastai"):
+        pairs = [
+            (line["accuracy"], lines[other]["accuracy"])
+            for case, line in mine.items()
+            if (other := case.replace(" fit ", f" {peer} ")) in lines
+        ]
+        if pairs:
+            made[peer] = against(pairs)
+    return made
+
+
+def against(pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    """Mean paired difference, with its 95% interval."""
+    from scipy import stats
+
+    gaps = [mine - theirs for mine, theirs in pairs]
+    mean = fmean(gaps)
+    half = math.nan
+    if len(gaps) > 1:
+        half = float(stats.t.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / math.sqrt(len(gaps))
+    return {
+        "n": len(gaps),
+        "accuracy": fmean(theirs for _, theirs in pairs),
+        "difference": mean,
+        "interval": [mean - half, mean + half],
+    }
+
+
+def main() -> None:
+    if len(sys.argv) == 3 and sys.argv[1] == "--child":
+        child(Path(sys.argv[2]))
+        return
+    options = arguments(__doc__ or "")
+    options.add_argument("--sets-folder", type=Path, required=True, help="where the sets are assembled")
+    options.add_argument("--sets", nargs="+", default=list(picture_sets.SETS), choices=list(picture_sets.SETS))
+    options.add_argument("--repeats", type=int, default=REPEATS)
+    options.add_argument("--first", type=int, default=0, help="split; 100 and above to develop on")
+    options.add_argument("--fastai", default="", help="python of the peers' environment; empty: fastai is left out")
+    options.add_argument("--fastai-repeats", type=int, default=3, help="a run takes minutes")
+    chosen = options.parse_args()
+    ours = Results("transfer", depends=DEPENDS, folder=chosen.results)
+    peers = Results("transfer-peers", depends=PEERS_DEPEND, folder=chosen.results)
+    for name in chosen.sets:
+        folder = picture_sets.build(name, chosen.sets_folder)
+        for repeat in range(chosen.first, chosen.first + chosen.repeats):
+            cases = [(ours, "fit"), (peers, "logistic")]
+            if chosen.fastai and repeat < chosen.first + chosen.fastai_repeats:
+                cases.append((peers, "fastai"))
+            for results, who in cases:
+                case = f"{name} {who} {repeat}"
+                if results.has(case):
+                    continue
+                with tempfile.TemporaryDirectory() as scratch:
+                    split = picture_sets.split(folder, repeat, Path(scratch))
+                    command = (
+                        (sys.executable, __file__, "--child", str(split))
+                        if who == "fit"
+                        else (
+                            chosen.fastai if who == "fastai" else sys.executable,
+                            str(Path(__file__).with_name("transfer_peers.py")),
+                            who,
+                            str(split),
+                        )
+                    )
+                    results.add(case, **run(*command))
+    lines = {line["case"]: line for results in (ours, peers) for line in results.lines()}
+    told = Results("transfer-summary", depends=DEPENDS, folder=chosen.results)
+    every = []
+    for name in picture_sets.SETS:
+        made = summary(name, lines)
+        if made is not None:
+            told.add(name, **made)
+            every.append(made)
+    if every and all("logistic" in made for made in every):
+        told.add(
+            "all",
+            sets=len(every),
+            difference=fmean(made["logistic"]["difference"] for made in every),
+            fastai_difference=fmean(made["fastai"]["difference"] for made in every if "fastai" in made)
+            if any("fastai" in made for made in every)
+            else math.nan,
+            longest_seconds=max(made["longest_seconds"] for made in every),
+            peak_mib=max(made["peak_mib"] for made in every),
+        )
+
+
+if __name__ == "__main__":
+    main()
