@@ -52,9 +52,10 @@ def child(split: Path) -> None:
         found = fit(split / "train", test=split / "test", budget_seconds=BUDGET, seed=0, runs=Path(runs))
         evidence = found.record.evidence
         decisions = [each for visit in evidence for each in visit.detail if isinstance(each, TransferDecision)]
-        stages: Counter[str] = Counter()
+        stages: dict[str, float] = {}
         for visit in evidence:
-            stages[visit.name if not isinstance(visit.detail[0], TransferDecision) else "decide"] += visit.seconds
+            name = "decide" if isinstance(visit.detail[0], TransferDecision) else visit.name
+            stages[name] = stages.get(name, 0.0) + visit.seconds
         stages["train to the end, test, report"] = found.result.seconds - sum(stages.values())
         decision = decisions[0]
         said = {
@@ -66,7 +67,7 @@ def child(split: Path) -> None:
             "probe": decision.probe,
             "scratch": decision.scratch,
             "pass_seconds": decision.pass_seconds,
-            "stages": dict(stages),
+            "stages": stages,
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "threads": found.record.settings.threads,
         }

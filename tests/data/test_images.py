@@ -171,6 +171,13 @@ def test_frame_size(sizes: list[tuple[int, int]], max_side: int | None, frame: t
     assert frame_size(*np.array(sizes).T, max_side=max_side) == frame
 
 
+def test_a_square_frame_is_for_sizes_that_differ() -> None:
+    same, differing = np.array([[40, 60], [40, 60]]).T, np.array([[300, 100], [100, 200], [150, 150]]).T
+    assert frame_size(*same, max_side=None, square=True) == (40, 60)
+    assert frame_size(*differing, max_side=64, square=True) == (64, 64)
+    assert frame_size(*differing, max_side=500, square=True) == (200, 200)
+
+
 def test_truncated_is_named_damaged(tmp_path: Path) -> None:
     path = saved(tmp_path, Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)), "t.jpg")
     path.write_bytes(path.read_bytes()[:700])

@@ -342,3 +342,28 @@ def test_records_are_plain_json(picture_folder: Maker, tmp_path: Path) -> None:
     data = prepare(picture_folder(), cache=tmp_path / "cache")
     held = json.loads((data.folder / "data.json").read_text("utf-8"))
     assert held["samples"] == 24
+
+
+def test_the_same_pictures_at_another_size_fall_into_the_same_parts(picture_folder: Maker, tmp_path: Path) -> None:
+    folder = picture_folder()
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
+        Image.fromarray(noise(number, height=150 + number, width=110)).save(path)
+    small = prepare(folder, cache=tmp_path, max_side=32)
+    # Its look-alikes are searched for in pictures of 32 pixels alone.
+    large = prepare(folder, cache=tmp_path, max_side=120, like=small)
+    assert large.folder != small.folder
+    assert list(large.names) == list(small.names)
+    assert all(same(large.parts[part], small.parts[part]) for part in small.parts)
+    assert same(large.targets, small.targets)
+    # Sizes differ: a square.
+    assert (large.record.input.height, large.record.input.width) == (120, 120)
+    assert large.record.fingerprint == small.record.fingerprint
+    assert prepare(folder, cache=tmp_path, max_side=120, like=small).folder == large.folder
+
+
+def test_pictures_that_changed_meanwhile_are_not_taken_for_the_same(picture_folder: Maker, tmp_path: Path) -> None:
+    folder = picture_folder()
+    small = prepare(folder, cache=tmp_path)
+    next(iter(sorted(folder.rglob("*.png")))).unlink()
+    with pytest.raises(DataError, match="Leave the data as it is while a run goes on"):
+        prepare(folder, cache=tmp_path, max_side=64, like=small)

@@ -42,7 +42,7 @@ def main() -> None:
     pixels = torch.rand(2, 3, 64, 64)
     found: dict[str, Any] = {}
 
-    network = timm.create_model("resnet10t", pretrained=False, num_classes=5).eval()
+    network: Any = timm.create_model("resnet10t", pretrained=False, num_classes=5).eval()
     save_for_hf(network, str(in_cache(cache, "tiny/resnet")), safe_serialization=True)
     loaded = load_backbone("hub:tiny/resnet")
     with torch.no_grad():
@@ -62,7 +62,8 @@ def main() -> None:
     configuration = transformers.ViTConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=64, patch_size=16
     )
-    classifier = transformers.ViTForImageClassification(configuration).eval()
+    classifier: Any = transformers.ViTForImageClassification(configuration)
+    classifier.eval()
     classifier.save_pretrained(folder)
     preprocessing = {
         "size": {"height": 64, "width": 64},

@@ -147,7 +147,7 @@ def test_fine_tuning_is_kept_only_beyond_the_noise(photographs: Path, tmp_path: 
     folds = [trial.spec.held_out for trial in found.record.trials[:10]]
     assert [held.fold for held in folds if held is not None] == [0, 1, 2, 3, 4] * 2
     taken = stages[-1]
-    assert (taken == 3) == (fifth.numbers["lead"] > 4)
+    assert (taken == 3) == (fifth.numbers["lead of its last stages trained too"] > 4)
     made = found.model.predict(sorted(photographs.glob("*/*.png")))
     assert np.mean([each.label == Path(each.name).parent.name for each in made]) > 0.8
     assert load_predictor(found.folder).predict(sorted(photographs.glob("*/*.png"))) == made

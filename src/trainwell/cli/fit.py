@@ -28,7 +28,11 @@ def fit(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything that is drawn.", show_default="0")] = None,
     model: Annotated[
-        str | None, typer.Option(help="auto, mlp, convnet, resnet, or file.py:function.", show_default="auto")
+        str | None,
+        typer.Option(
+            help="auto, mlp, convnet, resnet, efficientnet_lite0 (pretrained), hub:ORG/NAME, or file.py:function.",
+            show_default="auto",
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps.", show_default="auto")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with this run.", metavar="NAME")] = None,

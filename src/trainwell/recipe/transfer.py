@@ -63,10 +63,27 @@ TUNED_LR = 1e-3
 TUNED_DECAY = 0.05
 BACKWARD = 3.0
 """A step forth and back costs so many passes."""
+SCRATCH = -1
+"""In place of the tuned stages where nothing is pretrained."""
 PROBE_SETTING = HeadSetting(lr=1e-2, weight_decay=3.0)
 
 
-def consider_transfer(context: Context) -> TransferDecision | None:
+@dataclass(frozen=True, kw_only=True)
+class Considered:
+    """What was decided, and what it was decided against.
+
+    Attributes:
+        decision: as it stands in the report.
+        scratch: the point of the network from scratch.
+        epochs: how long its training should be.
+    """
+
+    decision: TransferDecision
+    scratch: Hyperparameters
+    epochs: float
+
+
+def consider_transfer(context: Context) -> Considered | None:
     """Measure whether a pretrained network helps, say so, and where it does go on with its features.
 
     Args:
@@ -83,9 +100,10 @@ def consider_transfer(context: Context) -> TransferDecision | None:
     decision = evidence.detail[0]
     if not isinstance(decision, TransferDecision):
         raise AssertionError("the second visit of step 0 leaves its decision")
+    considered = Considered(decision=decision, scratch=context.point, epochs=context.epochs)
     if decision.taken != "from_scratch":
         _take(context, decision)
-    return decision
+    return considered
 
 
 def samples_per_class(context: Context) -> float:
@@ -172,6 +190,11 @@ def _decide(context: Context) -> TransferDecision:
     if too_long:
         return replace(none, why=f"{known[0]} is not tried: {too_long}. The network is trained from scratch.")
     found = probe.compare()
+    if found is None:
+        why = (
+            "No class has a picture to spare for measuring what a pretrained network is worth; with so few it is taken."
+        )
+        return replace(none, taken="freeze", why=why)
     plan = transfer_plan(samples_per_class=per_class, similarity=found.similarity)
     decision = replace(
         none,
@@ -274,7 +297,7 @@ class _Probe:
         self.network = Pretrained(context.dataset.record.input, self.backbone).to(context.settings.device)
         self.precision = _precision(context, self.network)
         self.seconds = context.study.once(
-            "transfer/seconds",
+            f"transfer/seconds/{name}",
             float,
             lambda: self._seconds(self.network) if context.clock.reads_time else 0.0,
             text=f"a pass of {name} takes {{value}} seconds a picture",
@@ -290,10 +313,12 @@ class _Probe:
         below.to(self.context.settings.device)
         return min(max(1.0 - self._seconds(below) / self._seconds(self.network), 0.01), 1.0)
 
-    def compare(self) -> _Compared:
-        """Train both, each for as long as the other's pass took, and judge them on the pictures held out."""
+    def compare(self) -> _Compared | None:
+        """Train both for as long as a pass takes, and judge them on pictures held out; None where none can be."""
         context = self.context
         chosen, held = self._drawn()
+        if not len(held):
+            return None
         dataset = context.dataset
         both = torch.cat([chosen, held])
         features = torch.cat(
@@ -461,6 +486,8 @@ def _take(context: Context, decision: TransferDecision) -> None:
         derived[0] = made.dataset
         if stages:
             derived[stages] = context.given
+    # The network that would be trained from scratch sees the pictures as they were prepared for it.
+    derived[SCRATCH] = context.dataset
     context.derived = derived
     context.dataset = derived[0]
     _start(context, backbone)
