@@ -128,7 +128,7 @@ def cases(picture_file: Path, table_file: Path, photographs: Path) -> dict[str, 
     return {
         "photographs": Case(photographs, ("--budget", "600steps")),
         "table": Case(table_file, ("--target", "side", "--budget", "100steps")),
-        "pictures": Case(picture_file, ("--budget", "60steps")),
+        "pictures": Case(picture_file, ("--budget", "60steps", "--model", "convnet")),
     }
 
 
