@@ -71,12 +71,15 @@ def transfer_probe(decision: TransferDecision) -> Figure:
     panel.barh(places, [value for _, value, _ in rows], color=[color for *_, color in rows], height=0.6)
     for place, (_, value, _) in zip(places, rows):
         panel.annotate(percent(value), (value, place), xytext=(5, 0), textcoords="offset points", va="center", size=11)
-    panel.set_yticks(places, [name for name, *_ in rows])
     panel.invert_yaxis()
     panel.set_xlim(0, 1.15 * max(max(value for _, value, _ in rows), 0.1))
-    panel.xaxis.set_major_formatter(lambda value, _: percent(value, 0))
     rule(panel, x=True)
     entitle(panel, "Is a pretrained network worth more than a new one?", x=f"accuracy on {decision.held_out} pictures")
+    # Rules set ticks of their own.
+    panel.set_yticks(list(places), [name for name, *_ in rows])
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    panel.set_xticks([share for share in shares if share <= panel.get_xlim()[1]])
+    panel.set_xticklabels([percent(share, 0) for share in shares if share <= panel.get_xlim()[1]])
     return finished(figure)
 
 

@@ -225,6 +225,9 @@ def _sweep(detail: LrSweep, numbering: Numbering) -> Shown:
 
 
 def _grid(detail: Grid, task: str, numbering: Numbering) -> Shown:
+    if not detail.axes:
+        # Kinds of training, which no number tells apart: their table says all.
+        return Shown((), _points(detail, task))
     caption = _best_sentence(detail, task)
     influence = _influence_sentence(detail)
     along = None
@@ -272,9 +275,11 @@ def _points(detail: Grid, task: str) -> Markup | None:
     ranked = sorted(
         detail.points, key=lambda point: (point.value if point.value == point.value else float("inf"), point.trial)
     )
+    named = not detail.axes
     rows = [
         (
             f"{point.trial}",
+            *((point.labels.get("change", ""),) if named else ()),
             *(_coordinate(point, axis) for axis in in_order(detail.axes)),
             _error(point.value, task),
             number(point.loss),
@@ -283,10 +288,18 @@ def _points(detail: Grid, task: str) -> Markup | None:
         )
         for point in ranked
     ]
-    head = ("trial", *map(plain, in_order(detail.axes)), "error", "loss", "steps", "state")
+    head = (
+        "trial",
+        *(("training",) if named else ()),
+        *map(plain, in_order(detail.axes)),
+        "error",
+        "loss",
+        "steps",
+        "state",
+    )
     return fold(
-        f"All {len(rows)} trials",
-        table("Trials of this grid, the best first", head, rows, numeric=range(len(head) - 1)),
+        f"All {len(rows)} trials" if len(rows) > 1 else "The trial",
+        table("Trials of this grid, the best first", head, rows, numeric=range(1 + named, len(head) - 1)),
     )
 
 
