@@ -74,7 +74,7 @@ def transfer_probe(decision: TransferDecision) -> Figure:
     panel.invert_yaxis()
     panel.set_xlim(0, 1.15 * max(max(value for _, value, _ in rows), 0.1))
     rule(panel, x=True)
-    entitle(panel, "Is a pretrained network worth more than a new one?", x=f"accuracy on {decision.held_out} pictures")
+    entitle(panel, "Pretrained or new?", x=f"accuracy on {decision.held_out} pictures")
     # Rules set ticks of their own.
     panel.set_yticks(list(places), [name for name, *_ in rows])
     shares = (0.0, 0.25, 0.5, 0.75, 1.0)
