@@ -43,6 +43,8 @@ PRETRAINED_ALONE = (
     "!src/trainwell/models/transferred.py",
     "!src/trainwell/recipe/fine_tuning.py",
     "!src/trainwell/recipe/head_grid.py",
+    "!src/trainwell/recipe/pretrained_features.py",
+    "!src/trainwell/recipe/similarity.py",
     "!src/trainwell/recipe/transfer.py",
     "!src/trainwell/search/heads.py",
     "!src/trainwell/models/backbones.py",

@@ -3,8 +3,8 @@
 They are logistic regression on the same frozen features, and fastai's fine_tune of the same network. The sets are
 assembled from Debian's packages by `picture_sets.py`; splits 0 to 9 are measured, others were developed on.
 
-Writes results/transfer.jsonl and results/transfer-peers.jsonl, a line a split and contender, and
-results/transfer-summary.jsonl, a line a set: means, the mean paired differences with their 95% intervals (t, over the
+Writes results/transfer.jsonl, transfer-logistic.jsonl and transfer-fastai.jsonl, a line a split, and
+transfer-summary.jsonl, a line a set: means, the mean paired differences with their 95% intervals (t, over the
 splits), the cell of the notes' table that was chosen, and seconds by stage.
 
     python benchmarks/transfer.py --sets-folder /tmp/sets --fastai /path/to/peers/bin/python
@@ -33,9 +33,9 @@ DEPENDS = (
     "src/trainwell/transfer.py",
     "benchmarks/picture_sets.py",
 )
-PEERS_DEPEND = (
-    "benchmarks/picture_sets.py",
-    "benchmarks/transfer_peers.py",
+FASTAI_DEPENDS = ("benchmarks/picture_sets.py", "benchmarks/transfer_peers.py")
+LOGISTIC_DEPENDS = (
+    *FASTAI_DEPENDS,
     "src/trainwell/data/images.py",
     "src/trainwell/models/pretrained.py",
     "src/trainwell/models/backbones.py",
@@ -138,20 +138,22 @@ def main() -> None:
     options.add_argument("--sets", nargs="+", default=list(picture_sets.SETS), choices=list(picture_sets.SETS))
     options.add_argument("--repeats", type=int, default=REPEATS)
     options.add_argument("--first", type=int, default=0, help="split; 100 and above to develop on")
-    options.add_argument("--fastai", default="", help="python of the peers' environment; empty: fastai is left out")
+    options.add_argument("--only", nargs="+", default=["fit", "logistic", "fastai"], help="contenders")
+    options.add_argument("--fastai", default=sys.executable, help="python of the peers' environment")
     options.add_argument("--fastai-repeats", type=int, default=3, help="a run takes minutes")
     chosen = options.parse_args()
-    ours = Results("transfer", depends=DEPENDS, folder=chosen.results)
-    peers = Results("transfer-peers", depends=PEERS_DEPEND, folder=chosen.results)
+    everyone = {
+        "fit": Results("transfer", depends=DEPENDS, folder=chosen.results),
+        "logistic": Results("transfer-logistic", depends=LOGISTIC_DEPENDS, folder=chosen.results),
+        "fastai": Results("transfer-fastai", depends=FASTAI_DEPENDS, folder=chosen.results),
+    }
     for name in chosen.sets:
         folder = picture_sets.build(name, chosen.sets_folder)
         for repeat in range(chosen.first, chosen.first + chosen.repeats):
-            cases = [(ours, "fit"), (peers, "logistic")]
-            if chosen.fastai and repeat < chosen.first + chosen.fastai_repeats:
-                cases.append((peers, "fastai"))
-            for results, who in cases:
-                case = f"{name} {who} {repeat}"
-                if results.has(case):
+            for who in chosen.only:
+                case, results = f"{name} {who} {repeat}", everyone[who]
+                spared = who == "fastai" and repeat >= chosen.first + chosen.fastai_repeats
+                if spared or results.has(case):
                     continue
                 with tempfile.TemporaryDirectory() as scratch:
                     split = picture_sets.split(folder, repeat, Path(scratch))
@@ -166,7 +168,7 @@ def main() -> None:
                         )
                     )
                     results.add(case, **run(*command))
-    lines = {line["case"]: line for results in (ours, peers) for line in results.lines()}
+    lines = {line["case"]: line for results in everyone.values() for line in results.lines()}
     told = Results("transfer-summary", depends=DEPENDS, folder=chosen.results)
     every = []
     for name in picture_sets.SETS:

@@ -385,6 +385,10 @@ def _within(parameter: str, prefix: str) -> bool:
     return prefix == "" or parameter == prefix or parameter.startswith(prefix + ".")
 
 
+TINY_BELOW = 30
+"""Samples a class below which one validation split lies: cross-validation is repeated, and fine-tuning judged by all of
+its folds."""
+
 LITTLE_BELOW = 100
 """Samples a class; below it, data are "little"."""
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binomtest
 
 from trainwell.core.records.data import DataRecord
-from trainwell.core.records.evidence import Yardstick
+from trainwell.core.records.evidence import HeadGrid, HeadPoint, Yardstick
 from trainwell.core.records.layout import InputLayout, OutputLayout, Task
 from trainwell.core.records.outcome import Outcome
 from trainwell.diagnosis.verdict import Verdict, says_little, verdict
@@ -65,9 +65,17 @@ def of_numbers(value: float, interval: tuple[float, float], n: int, *, other: fl
             2,
             4,
             1.0,
+            False,
+            "Only 4 test samples, so this says little: the network reaches 50.0% (95% interval 15.0% to 85.0%), always "
+            "giving the same answer 50.0%; whether anything was learnt stays open.",
+        ),
+        (
+            8,
+            20,
+            0.9,
             True,
-            "Only 4 test samples, so this says little: logistic regression reaches 100.0%, the network 50.0% (95% "
-            "interval 15.0% to 85.0%); use logistic regression until there are more.",
+            "Only 20 test samples, so this says little: logistic regression reaches 90.0%, the network 40.0% (95% "
+            "interval 21.9% to 61.3%); use logistic regression until there are more.",
         ),
         (
             15,
@@ -141,3 +149,29 @@ def test_a_wide_interval_of_many_samples_is_not_blamed_on_their_number(n: int, s
 def test_how_wide_is_wide(width: float, said: bool) -> None:
     outcome = Outcome(metric="accuracy", value=0.5, interval=(0.5, 0.5 + width), n=20, loss=0.5)
     assert says_little(outcome) == said
+
+
+def crossed(right: int, n: int) -> HeadGrid:
+    low, high = binomtest(right, n).proportion_ci(method="wilson")
+    point = HeadPoint(
+        lr=0.01, weight_decay=1.0, dropout=0.0, label_smoothing=0.0, loss=0.5, accuracy=right / n, folds=5
+    )
+    return HeadGrid(points=(point,), folds=5, repeats=3, samples=n, interval=(float(low), float(high)))
+
+
+def test_a_cross_validation_speaks_where_the_test_part_is_too_small_to() -> None:
+    outcome = Outcome(metric="accuracy", value=0.5, interval=(0.1, 0.9), n=2, loss=0.5)
+    simple = (yardstick("best constant", 0.5),)
+    found = verdict(outcome, simple, data("classification"), cross_validated=crossed(38, 40))
+    assert found == Verdict(
+        headline="Only 2 test samples, so this says little: the network reaches 50.0% (95% interval 10.0% to 90.0%); "
+        "cross-validated on 40 samples it reaches 95.0% (83.5% to 98.6%).",
+        learnable=True,
+    )
+    found = verdict(outcome, simple, data("classification"), cross_validated=crossed(21, 40))
+    assert not found.learnable
+    assert found.headline.endswith("it reaches 52.5% (37.5% to 67.1%); whether anything was learnt stays open.")
+    enough = Outcome(metric="accuracy", value=0.5, interval=(0.47, 0.53), n=1000, loss=0.5)
+    found = verdict(enough, simple, data("classification"), cross_validated=crossed(38, 40))
+    assert not found.learnable
+    assert "cross-validated" not in found.headline

@@ -193,7 +193,7 @@ def test_what_was_measured_is_written(pages: dict[str, str]) -> None:
 def test_a_better_yardstick_is_said_with_its_doubt(pages: dict[str, str]) -> None:
     text = read(pages["regression"]).text
     assert "The network is below the best yardstick on the same test data: HistGradientBoosting, 0.460." in text
-    assert "HistGradientBoosting reached 0.460 on the same test data: inside the network's interval" in text
+    assert "HistGradientBoosting reached 0.460 on the same test data: no further than chance may put it." in text
 
 
 def test_a_yardstick_clearly_ahead_is_recommended(runs: dict[str, RunRecord]) -> None:

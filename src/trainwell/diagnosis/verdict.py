@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from trainwell.core.records.data import DataRecord
-from trainwell.core.records.evidence import Yardstick
+from trainwell.core.records.evidence import HeadGrid, Yardstick
 from trainwell.core.records.outcome import Outcome
 from trainwell.diagnosis.wording import counted
 
@@ -14,6 +14,9 @@ errs on three samples in ten from one that errs half as often."""
 FEW = 100
 """Test samples below which a wide interval is their fault: with so many, Wilson's is never wider than 0.2, and R²'s is
 wide only where a few extreme samples decide it."""
+FEWEST_AHEAD = 6
+"""Samples that another model must have right where the network is wrong: five of five are tossed one time in sixteen,
+six of six one time in thirty-two (the exact sign test at 5%)."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +32,21 @@ class Verdict:
     learnable: bool
 
 
-def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecord) -> Verdict:
+def verdict(
+    outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecord, *, cross_validated: HeadGrid | None = None
+) -> Verdict:
     """What a run comes to.
 
     The data counts as learnt where the lower end of the test metric's interval lies above the best constant's test
-    metric. Where a yardstick's test metric is higher, that is said first: as better
-    where it lies above by more than half the interval's width, else as no worse. Before all of this it is said where
-    the test part is too small to say much.
+    metric. Where a yardstick's test metric is higher, that is said first: as better where it is `clearly_ahead`, else
+    as no worse. Before all of this it is said where the test part is too small to say much; what a cross-validation
+    says counts then too.
 
     Args:
         outcome: of the network.
         yardsticks: the simple models; the first is the best constant.
         data: as read.
+        cross_validated: where the network is an output layer that was, what it reached.
     """
     constant = yardsticks[0].test if yardsticks and yardsticks[0].test is not None else 0.0
     best = max(
@@ -48,9 +54,15 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
     )
     low, high = outcome.interval
     learnable = math.isfinite(low) and low > constant
+    crossed = ""
+    if cross_validated is not None and says_little(outcome):
+        ends = " to ".join(_said(end, data.task) for end in cross_validated.interval)
+        reached = _said(cross_validated.points[0].accuracy, data.task)
+        crossed = f"; cross-validated on {counted(cross_validated.samples, 'sample')} it reaches {reached} ({ends})"
+        learnable = learnable or cross_validated.interval[0] > constant
     margin = (high - low) / 2 if math.isfinite(high - low) else math.inf
     ahead = best is not None and best.test is not None and best.test > outcome.value
-    beaten = best is not None and best.test is not None and best.test > max(outcome.value + margin, constant)
+    beaten = best is not None and best.test is not None and best.test > constant and clearly_ahead(best.test, outcome)
     said = _said(outcome.value, data.task)
     span = "95% interval " + " to ".join(_said(end, data.task).removeprefix("R² ") for end in (low, high))
     samples = counted(outcome.n, "test sample")
@@ -61,14 +73,16 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
         if not math.isfinite(margin):
             headline = f"Only {samples}, so nothing can be said: R² needs samples that differ."
         elif best is not None and beaten:
-            headline = f"{few} {reaches}, the network {said} ({span}); use {best.name} until there are more."
+            headline = f"{few} {reaches}, the network {said} ({span}){crossed}; use {best.name} until there are more."
         elif not learnable:
             headline = (
                 f"{few} the network reaches {said} ({span}), always giving the same answer "
-                f"{_said(constant, data.task)}; whether anything was learnt stays open."
+                f"{_said(constant, data.task)}{crossed}; whether anything was learnt stays open."
             )
         elif ahead:
-            headline = f"{few} {reaches}, the network {said} ({span})."
+            headline = f"{few} {reaches}, the network {said} ({span}){crossed}."
+        elif crossed:
+            headline = f"{few} the network reaches {said} ({span}){crossed}."
         else:
             headline = f"{few} the network reaches {said} ({span}){beside}."
     elif best is not None and ahead and (learnable or beaten):
@@ -83,6 +97,26 @@ def verdict(outcome: Outcome, yardsticks: tuple[Yardstick, ...], data: DataRecor
     else:
         headline = f"{said} on the test part ({span}, {samples}){beside}."
     return Verdict(headline=headline, learnable=learnable or beaten)
+
+
+def clearly_ahead(test: float, outcome: Outcome) -> bool:
+    """Whether another model's test metric is above the network's beyond chance.
+
+    It is where it lies above by more than half the interval's width, and a share of right answers by at least six
+    samples too.
+
+    Args:
+        test: the other model's, on the same test part.
+        outcome: of the network.
+    Example:
+        >>> network = Outcome(metric="accuracy", value=0.0, interval=(0.0, 0.66), n=2, loss=1.0)
+        >>> clearly_ahead(1.0, network)
+        False
+    """
+    low, high = outcome.interval
+    if not test > outcome.value + (high - low) / 2:
+        return False
+    return outcome.metric != "accuracy" or round((test - outcome.value) * outcome.n) >= FEWEST_AHEAD
 
 
 def says_little(outcome: Outcome) -> bool:

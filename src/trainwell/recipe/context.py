@@ -16,6 +16,7 @@ from trainwell.core.records.trial import HeldOut, TrialSpec
 from trainwell.core.seeds import derive_seed
 from trainwell.data.dataset import Dataset
 from trainwell.diagnosis.diagnose import diagnose
+from trainwell.models.backbones import is_backbone
 from trainwell.recipe.clock import Clock
 from trainwell.search.rebuild import Rebuilt, rebuild
 from trainwell.search.trials import Trials
@@ -58,6 +59,7 @@ class Context:
         given: what the finished network takes, and pictures are shown from; another than `dataset` where a pretrained
             network's features are trained on.
         derived: those features by the stages that are trained above them; empty where there are none.
+        prepared: the data as a network from scratch takes it, beside those features too.
         enlarge: the same data with pictures of at most so many pixels a side; None where that cannot be had.
     """
 
@@ -77,6 +79,7 @@ class Context:
     tried: set[Hyperparameters] = field(default_factory=set)
     length_judged: bool = False
     given: Dataset
+    prepared: Dataset
     derived: dict[int, Dataset] = field(default_factory=dict)
     enlarge: Callable[[int], Dataset] | None = None
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -159,15 +162,23 @@ class Context:
             seed=derive_seed(self.settings.seed, "trial") if seed is None else seed,
             threads=self.settings.threads,
             # An output layer is little work: rounding it saves nothing.
-            precision="float32" if dataset is self.derived.get(0) else self.settings.precision,
+            precision="float32" if self.is_frozen(point) else self.settings.precision,
             device=self.settings.device,
             parts=("train", "validation") if whole else ("train",),
             model_sha256=self.model_sha256,
         )
 
     def dataset_of(self, point: Hyperparameters) -> Dataset:
-        """What a training at a point is given."""
-        return self.derived.get(point.transfer.tuned_stages, self.dataset)
+        """What a training at a point is given: features for a pretrained network, where the run has some."""
+        if not self.derived:
+            return self.dataset
+        if not is_backbone(point.architecture.name):
+            return self.prepared
+        return self.derived[point.transfer.tuned_stages]
+
+    def is_frozen(self, point: Hyperparameters) -> bool:
+        """Whether a training at a point trains nothing but an output layer on a pretrained network's features."""
+        return bool(self.derived) and is_backbone(point.architecture.name) and not point.transfer.tuned_stages
 
     def find(self, **sections: object) -> tuple[Finding, ...]:
         """What the rules say of some sections: the recipe has no threshold of its own."""

@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainwell.core.records.evidence import Evidence, Next, TransferDecision
-from trainwell.core.records.hyperparameters import Hyperparameters, Transfer
+from trainwell.core.records.hyperparameters import Hyperparameters, Optimization, Schedule, Transfer
 from trainwell.core.records.trial import HeldOut, TrialSpec
 from trainwell.diagnosis.leads import KIND, REAL, paired_lead
+from trainwell.models.backbones import is_backbone
 from trainwell.recipe.context import NAMES, Context
 from trainwell.recipe.grids import Candidate, Trained, grid_record, spend, tail_start
 from trainwell.recipe.look_at_curves import look_at_curves
 from trainwell.recipe.outcome import finished_model
 from trainwell.recipe.plan import LEAST_STEPS, end_reserve, step_cost
-from trainwell.recipe.transfer import SCRATCH, TUNED_EPOCHS, Considered, is_tiny, tuned_point
+from trainwell.recipe.transfer import TUNED_EPOCHS, Considered, is_tiny
 from trainwell.recipe.wording import percent
 from trainwell.search.halving import Rungs, halve
 from trainwell.search.heads import FOLDS, STEPS
@@ -27,7 +28,9 @@ from trainwell.training.calibration import fit_temperature
 from trainwell.training.observe import outputs
 
 FROZEN, TUNED, SCRATCHED = "the frozen network", "its last stages trained too", "a network from scratch"
-NAMED = {0: FROZEN, 1: TUNED, SCRATCH: SCRATCHED}
+TUNED_BATCH = 32
+TUNED_LR = 1e-3
+TUNED_DECAY = 0.05
 SCRATCH_SHARE = 0.4
 """Of what is left, that a network from scratch may take to show what it can: the rest is for training it to its end."""
 
@@ -99,7 +102,7 @@ def fine_tune(context: Context, considered: Considered) -> None:
     else:
         context.epochs = best.rival.epochs
         # The finished network takes pictures as they were prepared for it.
-        context.given = context.derived[SCRATCH]
+        context.given = context.prepared
     look_at_curves(context, _as_grid(chosen))
     context.leave(7, lambda visit: _end(context, visit))
 
@@ -136,6 +139,28 @@ class Tried:
     lead: float
 
 
+def tuned_point(head: Hyperparameters, *, stages: int, samples: int) -> Hyperparameters:
+    """Fine-tuning from the best head: that head first, then the stages below it at rates that fall with depth.
+
+    Args:
+        head: the point of the frozen network.
+        stages: trained too, counted from the top.
+        samples: to train on.
+    """
+    batch = min(TUNED_BATCH, samples)
+    return replace(
+        head,
+        regularization=replace(head.regularization, weight_decay=TUNED_DECAY),
+        optimization=Optimization(optimizer="adamw", lr=TUNED_LR, beta2=0.99, batch_size=batch),
+        schedule=Schedule(decay="linear", warmup_fraction=0.1, decay_fraction=0.9),
+        transfer=Transfer(
+            tuned_stages=stages,
+            head_lr=head.optimization.lr,
+            head_decay=head.regularization.weight_decay,
+        ),
+    )
+
+
 def _folds(context: Context) -> int:
     return FOLDS if is_tiny(context) else 1
 
@@ -163,7 +188,7 @@ def _scratch(context: Context, considered: Considered) -> Rival | None:
     is_open = decision.amount != "little" or decision.lead <= REAL
     if not math.isfinite(decision.similarity) or not is_open:
         return None
-    point = replace(considered.scratch, transfer=Transfer(tuned_stages=SCRATCH))
+    point = considered.scratch
     cost, folds = step_cost(context, point), _folds(context)
 
     def affordable() -> int:
@@ -185,7 +210,7 @@ def _without(context: Context, point: Hyperparameters, fold: int, steps: int) ->
     held = HeldOut(fold=fold, folds=FOLDS, seed=context.settings.seed)
     spec = context.spec(point, total_steps=steps, decay_from=tail_start(point, steps), held_out=held)
     # What takes long leaves checkpoints on its way.
-    rungs = Rungs(shares=(1 / 3, 2 / 3, 1.0), keep=(1, 1)) if point.transfer.tuned_stages else Rungs()
+    rungs = Rungs() if context.is_frozen(point) else Rungs(shares=(1 / 3, 2 / 3, 1.0), keep=(1, 1))
     commits = halve(context.trials, [spec], rungs, stage="refined", round=1, always=frozenset({spec.number}))
     spend(context, commits)
     commit = commits[spec.number]
@@ -237,12 +262,18 @@ def _sentence(decision: TransferDecision, base: list[Fold], tried: list[Tried], 
     return f"{said}. {best.rival.name[:1].upper()}{best.rival.name[1:]} is taken."
 
 
+def _named(point: Hyperparameters) -> str:
+    if not is_backbone(point.architecture.name):
+        return SCRATCHED
+    return TUNED if point.transfer.tuned_stages else FROZEN
+
+
 def _as_grid(*kinds: list[Fold]) -> Trained:
     """The first trainings of some kinds as a grid; the first kind is judged."""
     firsts = [kind[0] for kind in kinds]
     candidates = {
         fold.spec.number: Candidate(
-            label=NAMED[min(max(fold.spec.hyperparameters.transfer.tuned_stages, -1), 1)],
+            label=_named(fold.spec.hyperparameters),
             point=fold.spec.hyperparameters,
             is_base=number == 0,
         )

@@ -258,6 +258,7 @@ def _run(
         epochs=start.epochs,
         model_sha256=sha256,
         given=dataset,
+        prepared=dataset,
         enlarge=lambda side: prepared(max_side=side, like=dataset),
     )
     finished = take_steps(context)

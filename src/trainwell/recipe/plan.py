@@ -237,7 +237,7 @@ def kept_steps(context: Context, point: Hyperparameters, *, whole: bool) -> int:
         return int(max(left / cost, LEAST_STEPS))
 
     most = math.ceil(context.epochs * context.steps_per_epoch(point, whole=whole))
-    if context.derived and not point.transfer.tuned_stages:
+    if context.is_frozen(point):
         return most  # an output layer alone is trained in a second, whatever the budget says
     # The recorded number may exceed the useful one: then the budget is not used up, and the run ends earlier.
     return max(min(context.study.once("plan/kept", int, compute), most), LEAST_STEPS)

@@ -8,6 +8,7 @@ from torch import nn
 from trainwell.core.errors import ModelError
 from trainwell.core.files import write_atomically
 from trainwell.core.jsonio import to_json, to_plain
+from trainwell.core.records.evidence import HeadGrid
 from trainwell.core.records.finding import Finding
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.outcome import Outcome
@@ -149,7 +150,9 @@ def _affords_round(context: Context, number: int) -> bool:
 
 
 def _result(context: Context, point: Hyperparameters, outcome: Outcome) -> Result:
-    said = verdict(outcome, context.yardsticks, context.dataset.record)
+    heads = [each for visit in context.evidence for each in visit.detail if isinstance(each, HeadGrid)]
+    crossed = heads[-1] if heads and context.is_frozen(point) else None
+    said = verdict(outcome, context.yardsticks, context.dataset.record, cross_validated=crossed)
     lines = tuple(
         StepLine(step=each.step, passed=each.passed, verdict=each.verdict, seconds=each.seconds)
         for each in context.evidence

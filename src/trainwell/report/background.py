@@ -8,7 +8,7 @@ from trainwell.core.records.run import RunRecord
 from trainwell.pictures.curves import training
 from trainwell.pictures.text import duration, metric, number, percent
 from trainwell.report.markup import Child, Markup, element, together
-from trainwell.report.parts import Numbering, bullets, fold, gallery, pairs, paragraph, picture, section, table
+from trainwell.report.parts import Numbering, all_of, bullets, fold, gallery, pairs, paragraph, picture, section, table
 
 MOST_ROWS = 200
 
@@ -147,7 +147,7 @@ def _trials(run: RunRecord) -> Markup | None:
     listed = table("Trainings in order", head, rows, numeric=(2, 3, 4, 5, 6))
     more = len(run.trials) - len(rows)
     note = paragraph(f"{more:,} more stand in the store of the run.", class_="why") if more > 0 else None
-    return fold(f"All {len(run.trials):,} trainings", listed, note)
+    return fold(all_of(len(run.trials), "training"), listed, note)
 
 
 def _input(record: DataRecord) -> str:
@@ -166,7 +166,7 @@ def _columns(record: DataRecord) -> Markup | None:
         for one in record.columns[:MOST_ROWS]
     ]
     head = ("column", "read as", "missing", "distinct", "why")
-    return fold(f"All {len(record.columns):,} columns", table("Columns", head, rows, numeric=(2, 3)))
+    return fold(all_of(len(record.columns), "column"), table("Columns", head, rows, numeric=(2, 3)))
 
 
 def _left_out(record: DataRecord) -> Markup | None:

@@ -27,7 +27,7 @@ from trainwell.pictures.text import duration, metric, number, percent
 from trainwell.pictures.transfer import heads, transfer_probe, transfer_table
 from trainwell.report.images import Shelf
 from trainwell.report.markup import Child, Markup, element, together
-from trainwell.report.parts import Numbering, bullets, fold, paragraph, picture, table
+from trainwell.report.parts import Numbering, all_of, bullets, fold, paragraph, picture, table
 from trainwell.report.verdict import simple_models
 
 
@@ -138,7 +138,7 @@ def _heads(detail: HeadGrid, numbering: Numbering) -> Shown:
         "Of each rate and decay the best of its dropouts and smoothings is shown."
     )
     listed = table("Output layers, the best first", head, rows, numeric=range(len(head)))
-    return Shown((picture(heads(detail), caption, numbering),), fold(f"All {len(rows)} output layers", listed))
+    return Shown((picture(heads(detail), caption, numbering),), fold(all_of(len(rows), "output layer"), listed))
 
 
 def _montage(detail: Look, shelf: Shelf) -> Markup | None:
@@ -188,7 +188,7 @@ def _initial_loss(detail: InitialLoss, numbering: Numbering) -> Shown:
         picture(layer_statistics(detail), _layer_sentence(detail), numbering) if detail.layers else None,
     )
     listed = table("Layers of the untouched network on one batch", head, rows, numeric=(3, 4, 5, 6, 7))
-    return Shown(drawn, fold(f"All {len(rows)} layers", listed) if rows else None)
+    return Shown(drawn, fold(all_of(len(rows), "layer"), listed) if rows else None)
 
 
 def _fit_sentence(detail: SmallSample, task: str) -> str:
@@ -298,7 +298,7 @@ def _points(detail: Grid, task: str) -> Markup | None:
         "state",
     )
     return fold(
-        f"All {len(rows)} trials" if len(rows) > 1 else "The trial",
+        all_of(len(rows), "trial"),
         table("Trials of this grid, the best first", head, rows, numeric=range(1 + named, len(head) - 1)),
     )
 

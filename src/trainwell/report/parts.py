@@ -138,3 +138,16 @@ def section(title: str, *children: Child, key: str) -> Markup:
     return element(
         "section", element("h2", title, id=f"{key}-title"), together(*children), id=key, aria_labelledby=f"{key}-title"
     )
+
+
+def all_of(count: int, noun: str) -> str:
+    """A fold's title: how much lies in it.
+
+    Args:
+        count: >= 1.
+        noun: in the singular.
+    Example:
+        >>> all_of(1, "layer"), all_of(1200, "layer")
+        ('The layer', 'All 1,200 layers')
+    """
+    return f"All {count:,} {noun}s" if count > 1 else f"The {noun}"

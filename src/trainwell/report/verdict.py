@@ -7,7 +7,7 @@ from pathlib import PurePath
 from trainwell.core.records.evidence import Grid, HeadGrid, Look, Next, Yardstick
 from trainwell.core.records.hyperparameters import Hyperparameters
 from trainwell.core.records.run import RunRecord
-from trainwell.diagnosis.verdict import says_little
+from trainwell.diagnosis.verdict import clearly_ahead, says_little
 from trainwell.pictures.bars import yardsticks
 from trainwell.pictures.text import duration, metric, number, percent
 from trainwell.report.calibration import calibration
@@ -197,10 +197,8 @@ def _trust_in_test(run: RunRecord) -> list[Child]:
     )
     for one in simple_models(run):
         if one.test is not None and one.test > outcome.value:
-            inside = (
-                "inside the network's interval, so their order may be chance" if one.test <= high else "clearly ahead"
-            )
-            said.append(f"{one.name} reached {metric(one.test, task)} on the same test data: {inside}.")
+            order = "clearly ahead" if clearly_ahead(one.test, outcome) else "no further than chance may put it"
+            said.append(f"{one.name} reached {metric(one.test, task)} on the same test data: {order}.")
     if probabilities := calibration(outcome):
         said.append(probabilities)
     for target, error in zip(run.data.output.names, outcome.rmse):
@@ -267,9 +265,9 @@ def _advice(run: RunRecord) -> list[Child]:
 
 
 def _clearly_ahead(run: RunRecord) -> Yardstick | None:
-    """The best yardstick on the test part, if it lies above the network's interval."""
-    if run.outcome is None:
+    """The best yardstick on the test part, where it is ahead of the network beyond chance."""
+    outcome = run.outcome
+    if outcome is None:
         return None
-    high = run.outcome.interval[1]
-    ahead = [(one.test, one) for one in simple_models(run) if one.test is not None and one.test > high]
+    ahead = [(one.test, one) for one in simple_models(run) if one.test is not None and clearly_ahead(one.test, outcome)]
     return max(ahead, key=lambda pair: pair[0])[1] if ahead else None

@@ -108,8 +108,7 @@ class Transfer:
     """What is trained of a pretrained network besides its new output layer.
 
     Attributes:
-        tuned_stages: trained too, counted from the top; 0 leaves the whole network as it is. -1 marks a network from
-            scratch that is tried beside a pretrained one.
+        tuned_stages: trained too, counted from the top; 0 leaves the whole network as it is.
         rate_decay: factor on the learning rate from each stage to the one below, in (0, 1].
         head_lr: at which the output layer is trained by itself before any stage moves, > 0.
         head_decay: its weight decay then, >= 0.
