@@ -3,9 +3,12 @@
 import time
 from collections.abc import Iterator
 
+import pytest
+import torch
+
 from trainwell.core.records.trial import Precision
 from trainwell.models import precision
-from trainwell.models.precision import faster_precision
+from trainwell.models.precision import faster_precision, knows_bfloat16
 
 
 def working(plain: float, half: float, made: list[Precision]) -> Iterator[Precision]:
@@ -40,3 +43,10 @@ def test_a_hopeless_first_run_is_the_last() -> None:
     made: list[Precision] = []
     assert next(working(0.01, precision.FIRST_SECONDS + 0.05, made)) == "float32"
     assert made.count("bfloat16") == 1
+
+
+def test_no_time_is_spent_on_a_device_that_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not knows_bfloat16("mps")
+    assert knows_bfloat16("cuda:1")
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not knows_bfloat16("cpu")

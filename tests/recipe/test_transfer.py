@@ -175,6 +175,46 @@ def test_a_tuned_network_is_saved_whole(photographs: Path, tmp_path: Path, monke
     assert again.result == found.result
 
 
+@ours
+def test_a_network_from_scratch_takes_the_frozen_ones_place_where_it_is_better(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The probe leaves it open, and any lead counts.
+    monkeypatch.setattr("trainwell.recipe.fine_tuning.REAL", 1e9)
+    monkeypatch.setattr("trainwell.recipe.fine_tuning.KIND", -1e9)
+    monkeypatch.setattr("trainwell.recipe.fine_tuning.SCRATCH_SHARE", 0.2)
+    found = fit(photographs, budget_steps=600, runs=tmp_path, name="open")
+    assert decision_of(found).taken == "freeze"
+    fifth = next(each for each in found.record.evidence if each.step == 5)
+    grid = fifth.detail[0]
+    assert isinstance(grid, Grid)
+    said = {label for each in grid.points for label in each.labels.values()}
+    assert {"the frozen network", "a network from scratch"} <= said
+    assert "A network from scratch is taken." in fifth.verdict
+    trained = [each.spec for each in found.record.trials if each.spec.held_out is not None]
+    assert [each.hyperparameters.architecture.name for each in trained] == [NAME] * 5 + ["convnet"] * 5
+    # Each sees what is its own: features, or the pictures as they were prepared.
+    assert len({each.data for each in trained[:5]}) == len({each.data for each in trained[5:]}) == 1
+    assert trained[0].data != trained[5].data
+    assert found.result.best.architecture.name == "convnet"
+    files = sorted(photographs.glob("*/*.png"))
+    made = found.model.predict(files)
+    again = load_predictor(found.folder)
+    assert again.predict(files) == made
+    assert not isinstance(again.network, TransferNetwork)
+    assert resume("open", runs=tmp_path).result == found.result
+
+
+@pytest.mark.skipif("efficientnet_lite2" not in available_backbones(), reason="the extra `pretrained` is missing")
+def test_a_larger_network_is_taken_where_its_pass_costs_little(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "LARGER_PASS", 1e9)
+    decision = decision_of(fit(photographs, budget_seconds=15.0, runs=tmp_path))
+    assert decision.backbone == "efficientnet_lite2"
+    assert decision.backbone in decision.why
+
+
 def test_without_the_extra_one_line_says_what_it_would_bring(
     small_pictures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

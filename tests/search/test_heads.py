@@ -39,7 +39,7 @@ def test_another_repeat_deals_otherwise_and_the_same_seed_alike() -> None:
 
 
 def test_the_best_quarter_is_tried_on_all_folds_and_comes_first() -> None:
-    features, labels = made(90)
+    features, labels = made(300)
     found = search_heads(features, labels, classes=3, steps=20)
     assert len(SETTINGS) == len(found.trials) == 64
     assert [each.folds for each in found.trials] == [FOLDS] * 16 + [2] * 48

@@ -18,6 +18,18 @@ SECONDS = 1.0
 """No further run begins after so many seconds."""
 
 
+def knows_bfloat16(device: str | torch.device) -> bool:
+    """Whether a device computes in bfloat16 itself; where a processor has to imitate it, no measurement is needed.
+
+    Args:
+        device: cpu, cuda, mps.
+    """
+    kind = torch.device(device).type
+    if kind == "cpu":
+        return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return kind != "mps"
+
+
 def faster_precision(work: Callable[[Precision], Iterator[object]]) -> Precision:
     """bfloat16 where the same work is done faster with it, else float32.
 

@@ -17,7 +17,7 @@ from trainwell.core.errors import SettingError
 from trainwell.core.records.layout import InputLayout
 from trainwell.core.records.trial import Precision
 from trainwell.models.backbones import Backbone, Sees
-from trainwell.models.precision import faster_precision
+from trainwell.models.precision import faster_precision, knows_bfloat16
 
 BATCH_CPU, BATCH_GPU = 4, 64
 """Pictures at once. The first maps of 64 are 150 MB, which a CPU writes to memory that must be mapped anew each time:
@@ -185,6 +185,8 @@ def choose_precision(model: Pretrained, pictures: UInt8[Tensor, "samples height 
         model: in test mode.
         pictures: some of those it is to see, at least one.
     """
+    if not knows_bfloat16(model.input.rows.device):
+        return "float32"
     batch = pictures[: batch_size_for(model.input.rows.device)]
 
     def passes(precision: Precision) -> Iterator[None]:

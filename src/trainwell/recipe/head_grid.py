@@ -1,6 +1,7 @@
 """Step 4 on fixed features: many output layers, cross-validated at once."""
 
 from dataclasses import replace
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from trainwell.core.records.evidence import Evidence, HeadGrid, HeadPoint
 from trainwell.models.transferred import FeatureHead
 from trainwell.recipe.context import NAMES, Context
 from trainwell.recipe.outcome import wilson
+from trainwell.recipe.plan import end_reserve
 from trainwell.recipe.transfer import is_tiny
 from trainwell.recipe.wording import counted, percent, rate
 from trainwell.search.heads import FOLDS, HeadTrial, search_heads
@@ -31,6 +33,13 @@ def head_grid(context: Context) -> Evidence:
         folds = min(FOLDS, int(torch.bincount(labels).clamp(min=2).min()))
         repeats = REPEATS if is_tiny(context) else 1
         device = context.settings.device
+        began = perf_counter()
+
+        def more() -> bool:
+            # What is left after a repeat is for training the best one, and for the report.
+            took = (perf_counter() - began) / 5
+            return not context.clock.reads_time or took < context.clock.left() - end_reserve(context)
+
         search = search_heads(
             head.scaled(features).to(device),
             labels.to(device),
@@ -38,10 +47,11 @@ def head_grid(context: Context) -> Evidence:
             folds=folds,
             repeats=repeats,
             seed=context.settings.seed,
+            more=more,
         )
         best = search.trials[0]
         interval = wilson(round(best.accuracy * len(pool)), len(pool))
-        again = f", {repeats} times over" if repeats > 1 else ""
+        again = f", {search.repeats} times over" if search.repeats > 1 else ""
         verdict = (
             f"Of {counted(len(search.trials), 'output layer')} rate {rate(best.setting.lr)}, weight decay "
             f"{rate(best.setting.weight_decay)}, dropout {best.setting.dropout:g} and label smoothing "
@@ -51,7 +61,7 @@ def head_grid(context: Context) -> Evidence:
         grid = HeadGrid(
             points=tuple(_point(each) for each in search.trials),
             folds=folds,
-            repeats=repeats,
+            repeats=search.repeats,
             samples=len(pool),
             interval=interval,
         )

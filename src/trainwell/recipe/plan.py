@@ -104,9 +104,13 @@ def small_sample_steps(context: Context, *, rates: int) -> tuple[int, int, int]:
 
 
 def sweep_steps(context: Context) -> tuple[int, int]:
-    """Optimizer steps of step 3's sweep, and of each of its short runs: 300 and 100 where the budget allows."""
+    """Optimizer steps of step 3's sweep, and of each of its short runs: 300 and 100 where the budget allows.
+
+    An output layer on fixed features gets a third: step 4 tries its rates all over.
+    """
     share = PROBES * context.clock.total / step_cost(context, context.point)
-    short = int(min(100, max(share / 6, LEAST_STEPS / 2)))
+    most = 33 if context.is_frozen(context.point) else 100
+    short = int(min(most, max(share / 6, LEAST_STEPS / 2)))
     return 3 * short, short
 
 

@@ -1,5 +1,6 @@
 """How like a pretrained network's pictures a run's are: a linear probe beside a new network, at equal cost."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -12,11 +13,10 @@ from trainwell.models.backbones import load_backbone
 from trainwell.models.pretrained import Pretrained, batch_size_for, features_of
 from trainwell.models.transferred import FeatureHead
 from trainwell.recipe.context import Context
-from trainwell.recipe.plan import step_cost
 from trainwell.recipe.pretrained_features import FIRST_HEAD, feature_precision, some_pictures, weights_folder
 from trainwell.search.heads import BATCH, STEPS
 from trainwell.training.heads import train_heads
-from trainwell.training.loop import train
+from trainwell.training.loop import StepRecord, train
 from trainwell.training.observe import outputs
 from trainwell.training.optimizer import build_schedule
 
@@ -28,6 +28,8 @@ UNTIMED_A_STEP, UNTIMED_PICTURES = 8, 256
 FEWEST_A_CLASS = 6
 """Pictures of a class in the probe, two of them held out: with fewer, some classes are left out of it."""
 HELD_OUT = 1 / 3
+TIMED_STEPS = 5
+"""Of the network from scratch; the first pay for allocation and for choosing kernels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,23 +122,25 @@ class Probe:
         point = context.point
         size = min(point.optimization.batch_size, max(len(chosen) // 4, 1))
         setup = context.rebuild(point).setup.with_(train=chosen, validation=held, batch_size=size)
-        steps = max(int(PROBE * context.clock.total), 1)
+
+        def steps(most: int, schedule: Callable[[int], float]) -> Iterator[StepRecord]:
+            return train(
+                setup.model,
+                setup.batches(),
+                loss=setup.loss,
+                optimizer=setup.optimizer(setup.model),
+                schedule=schedule,
+                until_step=most,
+                seed=setup.seed,
+                precision=setup.precision,
+                device=setup.device,
+            )
+
+        most = max(int(PROBE * context.clock.total), 1)
         if context.clock.reads_time:
-            # A step of fewer samples costs no more than its share.
-            cost = step_cost(context, point) * size / min(point.optimization.batch_size, len(setup.train))
-            steps = max(int(seconds / cost), 1)
-        schedule = build_schedule(point, total_steps=steps, decay_from=max(steps // 2, 1))
-        for _ in train(
-            setup.model,
-            setup.batches(),
-            loss=setup.loss,
-            optimizer=setup.optimizer(setup.model),
-            schedule=schedule,
-            until_step=steps,
-            seed=setup.seed,
-            precision=setup.precision,
-            device=setup.device,
-        ):
+            # At rate 0 nothing is learnt yet.
+            most = max(int(seconds / _seconds_a_step(steps(TIMED_STEPS, lambda _: 0.0))), 1)
+        for _ in steps(most, build_schedule(point, total_steps=most, decay_from=max(most // 2, 1))):
             pass
         found = outputs(setup.model, setup.inputs, held, precision=setup.precision, device=setup.device)
         return found.argmax(dim=1).cpu()
@@ -171,3 +175,11 @@ class Probe:
             features_of(network, pictures, precision=self.precision)
             times.append((perf_counter() - began) / len(pictures))
         return min(times)
+
+
+def _seconds_a_step(steps: Iterator[StepRecord]) -> float:
+    began, times = perf_counter(), []
+    for _ in steps:
+        times.append(perf_counter() - began)
+        began = perf_counter()
+    return min(times)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import torch
 from torch import nn
 
 from trainwell.core.records.data import DataRecord
@@ -14,7 +13,7 @@ from trainwell.data.dataset import Dataset
 from trainwell.models.backbones import is_backbone, load_backbone
 from trainwell.models.build import build_model
 from trainwell.models.defaults import Start, defaults_for
-from trainwell.models.precision import faster_precision
+from trainwell.models.precision import faster_precision, knows_bfloat16
 from trainwell.search.rebuild import rebuild
 from trainwell.training.loop import train
 
@@ -85,7 +84,7 @@ def choose_precision(
     factory: Callable[[], nn.Module] | None,
 ) -> Precision:
     """bfloat16 where a training step is faster with it on this machine, by measurement; else float32."""
-    if torch.device(device).type == "mps":
+    if not knows_bfloat16(device):
         return "float32"
     spec = TrialSpec(
         number=-1,
