@@ -34,6 +34,7 @@ bench: .venv/ready
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/fashion.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/transfer.py --only fit logistic
 
 clean:
 	rm -rf .venv site build .mypy_cache .ruff_cache .pytest_cache

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import fmean, stdev
+from unittest import mock
 
 import tables
 from results import FIT, PRETRAINED_ALONE, Results, arguments
@@ -48,14 +49,27 @@ def ours(name: str, repeat: int) -> dict[str, float]:
 
 
 def digits(seed: int) -> dict[str, float]:
-    """fit on scikit-learn's digits; its own split and test part."""
+    """fit on scikit-learn's digits; its own split and test part; beside it as where no pretrained network is installed.
+
+    `asking_seconds` is what it takes to find out that a pretrained network does not help here.
+    """
+    from trainwell.core.records.evidence import TransferDecision
     from trainwell.verbs import fit
 
     with tempfile.TemporaryDirectory() as runs:
         began = time.perf_counter()
         found = fit("digits", budget_seconds=60.0, seed=seed, runs=Path(runs))
         seconds = time.perf_counter() - began
-        return {"metric": found.result.test.value, "seconds": seconds, "threads": found.record.settings.threads}
+        asked = [each for each in found.record.evidence if isinstance(each.detail[0], TransferDecision)]
+        with mock.patch("trainwell.recipe.transfer.available_backbones", return_value=()):
+            without = fit("digits", budget_seconds=60.0, seed=seed, runs=Path(runs))
+        return {
+            "metric": found.result.test.value,
+            "seconds": seconds,
+            "asking_seconds": sum(each.seconds for each in asked),
+            "without": without.result.test.value,
+            "threads": found.record.settings.threads,
+        }
 
 
 def theirs(python: str, name: str, repeat: int, label: str) -> dict[str, float]:
@@ -140,7 +154,9 @@ def main() -> None:
             pictures.add(case, repeat=seed, **digits(seed))
     own = [line["metric"] for line in pictures.lines() if line["case"] != "mean"]
     if own:
-        pictures.add("mean", mean=fmean(own), values=own, n=len(own))
+        alone = [line["without"] for line in pictures.lines() if line["case"] != "mean"]
+        asking = max(line["asking_seconds"] for line in pictures.lines() if line["case"] != "mean")
+        pictures.add("mean", mean=fmean(own), values=own, without=fmean(alone), asking_seconds=asking, n=len(own))
     summaries = Results("accuracy-summary", depends=(*DEPENDS, *PEERS_DEPEND), folder=chosen.results)
     for name, found in summary([*results.lines(), *peers.lines()]).items():
         summaries.add(name, **found)

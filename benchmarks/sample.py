@@ -1,4 +1,4 @@
-"""A sample of the long benchmarks, in four minutes: that each still runs, and that none of its figures is absurd.
+"""A sample of the long benchmarks, in five minutes: that each still runs, and that none of its figures is absurd.
 
 A hash of the cases' names says which are taken: nobody picks them, and they are the same everywhere. What they leave is
 written into a temporary folder and compared with the committed line of the same case, where there is one, so widely
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import fashion
+import picture_sets
 import tables
 from results import FOLDER, ROOT, arguments
 
@@ -35,6 +36,7 @@ LEAST_FASHION = 0.5
 """Five times a guess. A minute has given 0.77 to a fifth of a processor, and a linear classifier reaches 0.84."""
 MEMORY_TIMES, MEMORY_MIB = 4.0, 64.0
 """Peak memory may be so many times the committed one, and this much more: allocators differ."""
+EMOJI = picture_sets.SHARE / "fonts" / "truetype" / "noto" / "NotoColorEmoji.ttf"
 HANGS_SECONDS = 900.0
 """No script of the sample takes a quarter of it; one that hangs is ended."""
 
@@ -103,6 +105,13 @@ def fashion_in_a_minute() -> Sample:
     return Sample("fashion", ("--budget", "60"), ("budget=60s seed=0",), fashion_problems)
 
 
+def pretrained() -> Sample:
+    """One split of the one set that comes with a single package."""
+    [repeat] = chosen([str(repeat) for repeat in range(10)], 1)
+    options = ("--sets", "emoji", "--first", repeat, "--repeats", "1", "--only", "fit", "logistic")
+    return Sample("transfer", options, (f"emoji fit {repeat}",), pretrained_problems)
+
+
 def accuracy_problems(line: Line, committed: Line | None) -> list[str]:
     """No better than the best constant, or far below what this very split gave."""
     frame, test = tables.split(tables.load(line["table"]), line["table"], line["repeat"])
@@ -114,6 +123,16 @@ def accuracy_problems(line: Line, committed: Line | None) -> list[str]:
         wrong.append(f"{line['metric']:.3f} is no better than a constant's {constant:.3f}")
     if committed is not None and not line["metric"] >= committed["metric"] - LOST:
         wrong.append(f"{line['metric']:.3f} is far below the committed {committed['metric']:.3f}")
+    return wrong
+
+
+def pretrained_problems(line: Line, committed: Line | None) -> list[str]:
+    """A new network where a pretrained one helps, or far below what this very split gave."""
+    wrong = []
+    if line["taken"] == "from_scratch":
+        wrong.append("the pretrained network was not taken")
+    if committed is not None and not line["accuracy"] >= committed["accuracy"] - LOST:
+        wrong.append(f"{line['accuracy']:.3f} is far below the committed {committed['accuracy']:.3f}")
     return wrong
 
 
@@ -196,6 +215,9 @@ def main() -> None:
         if name == "fashion" and not fashion.DATA.is_dir():
             print(f"fashion is left out: there is no {fashion.DATA} (apt-get install dataset-fashion-mnist).")
             continue
+        if name == "transfer" and not EMOJI.is_file():
+            print(f"transfer is left out: there is no {EMOJI} (apt-get install fonts-noto-color-emoji).")
+            continue
         sample = SAMPLES[name]()
         print(f"-- {name}: {', '.join(sample.cases)}", flush=True)
         wrong += run(sample, committed=given.results)
@@ -209,6 +231,7 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
     "epoch": speed,
     "claims": measured_claims,
     "accuracy": accuracy,
+    "transfer": pretrained,
     "fashion": fashion_in_a_minute,
 }
 """What is sampled of each benchmark; the quick ones first."""

@@ -111,6 +111,16 @@ def test_fashion() -> None:
     assert sample.fashion_problems({"accuracy": float("nan")}, None) == ["accuracy nan is below 0.5"]
 
 
+def test_a_pretrained_network() -> None:
+    line = {"accuracy": 0.76, "taken": "freeze"}
+    assert sample.pretrained_problems(line, None) == []
+    assert sample.pretrained_problems(line, {"accuracy": 0.85}) == []
+    assert sample.pretrained_problems(line, {"accuracy": 0.9}) == ["0.760 is far below the committed 0.900"]
+    assert sample.pretrained_problems(line | {"taken": "from_scratch"}, None) == [
+        "the pretrained network was not taken"
+    ]
+
+
 SCRIPT = """
 import sys
 from pathlib import Path

@@ -39,6 +39,9 @@ FEW = 16
 def take_features(context: Context, decision: TransferDecision) -> None:
     """Compute the features, and go on with them as the run's data.
 
+    Of each picture once: a mirrored view beside it costs a second pass, and output layers trained on both were no
+    better on 20 development splits (accuracy -0.011 to +0.003 from set to set).
+
     Args:
         context: of the run; its dataset becomes the features, its point their output layer.
         decision: which network, and what of it is to be trained.
