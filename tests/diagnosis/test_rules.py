@@ -3,15 +3,18 @@
 import importlib
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from trainwell.activations import ACTIVATIONS
+from trainwell.capture.listener import Listener
 from trainwell.core.records.curve import Curve
 from trainwell.core.records.data import DataRecord
 from trainwell.core.records.evidence import SmallSample
@@ -106,7 +109,68 @@ def late_burst(progress: float) -> float:
     return 1.0 if progress < 0.5 else 100.0
 
 
+def _heard(train: Callable[[], None]) -> Observation:
+    listener = Listener(lambda _: None)
+    with listener.listening():
+        train()
+    return Observation(steps=listener.heard())
+
+
+def _loop(
+    model: nn.Module,
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    inputs: torch.Tensor,
+    lr: float = 0.05,
+    zero_every: int = 1,
+) -> Callable[[], None]:
+    """Six optimizer steps, one a backward pass or one in `zero_every` of them; 0 never clears the gradients."""
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+        for number in range(6 * max(zero_every, 1)):
+            loss(model(inputs[number : number + 8])).backward()
+            if (number + 1) % max(zero_every, 1) == 0:
+                optimizer.step()
+                if zero_every:
+                    optimizer.zero_grad()
+
+    return train
+
+
+def _cross_entropy(lab: Any, *last: nn.Module, zero_every: int = 1) -> Observation:
+    split = lab.digits()
+    labels = split.y[:8]
+    model = nn.Sequential(*lab.mlp(64, 16, 10), *last)
+    return _heard(_loop(model, lambda out: F.cross_entropy(out, labels), inputs=split.x, zero_every=zero_every))
+
+
+def _squared(lab: Any, targets: torch.Tensor, *, lr: float = 0.05) -> Observation:
+    split = lab.digits()
+    with warnings.catch_warnings():
+        # torch warns of shapes that differ, and of what is no fault likewise.
+        warnings.simplefilter("ignore", UserWarning)
+        return _heard(_loop(lab.mlp(64, 16, 1), lambda out: F.mse_loss(out, targets), inputs=split.x, lr=lr))
+
+
+def _nll(lab: Any) -> Observation:
+    split = lab.digits()
+    model = lab.mlp(64, 16, 10)
+    return _heard(_loop(model, lambda out: F.nll_loss(F.log_softmax(out, dim=1), split.y[:8]), inputs=split.x))
+
+
 CASES: dict[str, Callable[[Any], Observation]] = {
+    # The first steps, as a script takes them.
+    "softmax before cross-entropy": lambda lab: _cross_entropy(lab, nn.Softmax(dim=1)),
+    "logarithm and its loss": _nll,
+    "gradients never cleared": lambda lab: _cross_entropy(lab, zero_every=0),
+    "gradients gathered over two": lambda lab: _cross_entropy(lab, zero_every=2),
+    "column against row": lambda lab: _squared(lab, torch.arange(8.0)),
+    "one target for all": lambda lab: _squared(lab, torch.ones(1)),
+    "steps too large": lambda lab: _squared(lab, torch.ones(8, 1), lr=1e20),
+    "NaN in a batch": lambda lab: _heard(
+        _loop(lab.mlp(64, 16, 1), lambda out: out.square().mean(), inputs=lab.digits().x / 0.0)
+    ),
     # Step 0.
     "digits": lambda lab: Observation(data=lab.record(lab.digits()), look=lab.look(lab.digits())),
     "class never shown": lambda lab: Observation(data=lab.record(_with_class(lab.digits(), 3, keep=0))),
@@ -212,6 +276,54 @@ class Row:
 
 
 ROWS = (
+    Row(
+        code="ACT006",
+        fires="softmax before cross-entropy",
+        misses="logarithm and its loss",
+        severity="error",
+        message="The outputs pass a softmax before the cross-entropy, which takes the softmax itself. With # classes "
+        "it cannot fall below #.",
+        threshold="ALLOWED",
+        changed_to=1,
+    ),
+    Row(
+        code="OPT008",
+        fires="gradients never cleared",
+        misses="gradients gathered over two",
+        severity="error",
+        message="At all # steps that can tell, the gradient still held the one of the step before: it made up #% of "
+        "the length.",
+        threshold="LEAST",
+        changed_to=100,
+    ),
+    Row(
+        code="OPT016",
+        fires="column against row",
+        misses="one target for all",
+        severity="error",
+        message="The squared error compares outputs of shape (# #) with targets of shape (#) as (# #): each output "
+        "with the targets of all samples.",
+        threshold="DIFFERENCES",
+        changed_to=8,
+    ),
+    Row(
+        code="DAT001",
+        fires="NaN in a batch",
+        misses="one target for all",
+        severity="error",
+        message="#% of the numbers in a batch that the network receives are NaN or infinite.",
+        threshold="ALLOWED",
+        changed_to=1.0,
+    ),
+    Row(
+        code="OPT014",
+        fires="steps too large",
+        misses="one target for all",
+        severity="error",
+        message="The loss is infinite at step # (it was # before).",
+        threshold="LOWER",
+        changed_to=0.5,
+    ),
     Row(
         code="DAT001",
         fires="NaN in the input",

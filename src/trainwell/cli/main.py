@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trainwell.cli import export, figures, fit, predict, report, rule, runs
+from trainwell.cli import check, export, figures, fit, predict, report, rule, runs
 from trainwell.core.errors import TrainwellError
 from trainwell.core.version import VERSION
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="fit")(fit.fit)
+app.command(name="check", cls=check.ScriptCommand)(check.check)
 app.command(name="predict")(predict.predict)
 app.command(name="export")(export.export)
 app.command(name="report")(report.report)

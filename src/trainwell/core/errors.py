@@ -7,6 +7,7 @@
     ├── DataError             the data cannot be used as given (also a ValueError)
     │   └── TargetError       the target column or the labels
     ├── ModelError            a model, a model file or a model folder cannot be used as given
+    ├── ScriptError           a training script could not be observed
     ├── StoreError            a run folder or study cannot be read or written
     │   └── ResumeError       a run cannot be continued as it stands
     └── MissingExtraError     an optional dependency is not installed (also an ImportError)
@@ -36,6 +37,19 @@ class TargetError(DataError):
 
 class ModelError(TrainwellError):
     """A model, a model file or a model folder cannot be used as given."""
+
+
+class ScriptError(TrainwellError):
+    """A training script could not be observed.
+
+    Args:
+        message: one sentence.
+        traceback: the script's own, where it raised; else empty.
+    """
+
+    def __init__(self, message: str, *, traceback: str = "") -> None:
+        super().__init__(message)
+        self.traceback = traceback
 
 
 class StoreError(TrainwellError):

@@ -25,10 +25,12 @@ class Diagnosis:
     Attributes:
         findings: root causes first, within them the severest first.
         not_run: rules whose sections were not measured.
+        spoke: how many rules were asked and could speak.
     """
 
     findings: tuple[Finding, ...]
     not_run: tuple[NotRun, ...]
+    spoke: int = 0
 
     @property
     def passed(self) -> bool:
@@ -69,4 +71,4 @@ def diagnose(observation: Observation, *, select: Collection[str] | None = None)
             not_run.append(NotRun(code, f"not measured: {', '.join(section.replace('_', ' ') for section in missing)}"))
         else:
             findings.extend(RULES[code](observation))
-    return Diagnosis(root_causes_first(findings), tuple(not_run))
+    return Diagnosis(root_causes_first(findings), tuple(not_run), spoke=len(asked) - len(not_run))

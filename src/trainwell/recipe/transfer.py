@@ -18,8 +18,9 @@ from trainwell.recipe.wording import counted, percent
 from trainwell.search.heads import FOLDS
 from trainwell.transfer import TINY_BELOW, transfer_plan
 
-PASS = 0.5
-"""Share of what is left that the pass over all pictures may take."""
+PASS = 0.75
+"""Share of what is left that the pass over all pictures may take: output layers are trained in the rest, and with the
+pictures few of them say more than a network from scratch after all of the time."""
 LARGER_PASS = 0.06
 """The same of a network larger than the smallest that is installed: it is a little better, and must cost little."""
 NEXT_COST = 1.4

@@ -5,8 +5,9 @@ from typing import Literal
 from trainwell.core.records.data import DataRecord
 from trainwell.core.records.evidence import InitialLoss, LearningCurves, Look, LrSweep, SmallSample
 from trainwell.core.records.record import record
+from trainwell.core.records.steps import Steps
 
-Section = Literal["data", "look", "initial_loss", "small_sample", "lr_sweep", "curves"]
+Section = Literal["data", "look", "initial_loss", "small_sample", "lr_sweep", "steps", "curves"]
 
 
 @record
@@ -19,6 +20,7 @@ class Observation:
         initial_loss: the untouched network on one batch: its loss against expectation, its layers.
         small_sample: the network made to learn a few batches by heart.
         lr_sweep: the loss against the learning rate.
+        steps: the first optimizer steps of a training as they happened.
         curves: a training to its end.
     """
 
@@ -27,4 +29,5 @@ class Observation:
     initial_loss: InitialLoss | None = None
     small_sample: SmallSample | None = None
     lr_sweep: LrSweep | None = None
+    steps: Steps | None = None
     curves: LearningCurves | None = None

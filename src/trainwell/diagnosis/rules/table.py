@@ -1,7 +1,7 @@
 """Every rule by its code."""
 
 from trainwell.diagnosis.rule import Rule
-from trainwell.diagnosis.rules.activations import dead_relu, saturated_activation
+from trainwell.diagnosis.rules.activations import activation_before_loss, dead_relu, saturated_activation
 from trainwell.diagnosis.rules.data import (
     class_imbalance,
     input_not_centered,
@@ -17,9 +17,11 @@ from trainwell.diagnosis.rules.initialization import (
     symmetric_weights,
 )
 from trainwell.diagnosis.rules.optimization import (
+    broadcast_loss,
     cannot_overfit_small_sample,
     diverging_loss,
     exploding_gradient,
+    gradient_not_zeroed,
     learning_rate_too_high,
     learning_rate_too_low,
     non_finite_loss,
@@ -42,14 +44,17 @@ RULES: dict[str, Rule] = {
     "INI004": initial_loss_off.RULE,
     "ACT001": saturated_activation.RULE,
     "ACT002": dead_relu.RULE,
+    "ACT006": activation_before_loss.RULE,
     "OPT001": diverging_loss.RULE,
     "OPT002": learning_rate_too_high.RULE,
     "OPT003": learning_rate_too_low.RULE,
     "OPT004": vanishing_gradient.RULE,
     "OPT005": exploding_gradient.RULE,
+    "OPT008": gradient_not_zeroed.RULE,
     "OPT010": cannot_overfit_small_sample.RULE,
     "OPT013": oscillating_loss.RULE,
     "OPT014": non_finite_loss.RULE,
+    "OPT016": broadcast_loss.RULE,
     "REG001": overfitting.RULE,
     "REG002": underfitting.RULE,
     "SCH001": plateau_wants_decay.RULE,

@@ -21,25 +21,32 @@ ALLOWED = 0.0
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Count what is not finite."""
+    steps = observation.steps
+    if steps is not None and steps.input_not_finite > ALLOWED:
+        when = f" before step {steps.input_step + 1}" if steps.input_step else ""
+        return (_finding(steps.input_not_finite, f"in a batch{when} that ", where=steps.input_at),)
     seen = observation.initial_loss
     if seen is None or seen.input_not_finite <= ALLOWED:
         return ()
-    return (
-        RULE.finding(
-            "error",
-            f"{percent(seen.input_not_finite)} of the numbers that the network receives are NaN or infinite.",
-            evidence={"not_finite": seen.input_not_finite},
-            cause="Values are missing in the data, or the preprocessing divides by zero.",
-            remedies=(Remedy(text="Fill missing values before the network, and leave constant columns out."),),
-            where=Where(layer=seen.layers[0].name if seen.layers else None),
-        ),
+    return (_finding(seen.input_not_finite, "that ", where=Where(layer=seen.layers[0].name if seen.layers else None)),)
+
+
+def _finding(share: float, which: str, *, where: Where) -> Finding:
+    return RULE.finding(
+        "error",
+        f"{percent(share)} of the numbers {which}the network receives are NaN or infinite.",
+        evidence={"not_finite": share},
+        cause="Values are missing in the data, or the preprocessing divides by zero.",
+        remedies=(Remedy(text="Fill missing values before the network, and leave constant columns out."),),
+        where=where,
     )
 
 
 RULE = Rule(
     code="DAT001",
     name="input-not-finite",
-    needs=("initial_loss",),
+    needs=(),
+    reads=("initial_loss", "steps"),
     find=find,
     page=__doc__ or "",
 )

@@ -1,8 +1,8 @@
-"""What it sees: a loss that is NaN or infinite: of the untouched network, or from some epoch on.
+"""What it sees: a loss that is NaN or infinite: of the untouched network, from some step or from some epoch on.
 
 Why it hurts: from that step on every weight is NaN; nothing that follows is a training.
 
-Evidence: the untouched network's loss; the first epoch whose training loss is not finite.
+Evidence: the untouched network's loss; the first step or epoch whose training loss is not finite.
 
 Remedy: a lower learning rate with warm-up; clipped gradients; if the untouched network is concerned, look at the
 inputs and at the loss (the logarithm of 0, a division by 0). Safe.
@@ -14,6 +14,7 @@ import math
 
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
+from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -37,6 +38,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                 remedies=(Remedy(text="Look at the inputs, then at the loss, then at the initial weights."),),
             ),
         )
+    if observation.steps is not None:
+        return _at_a_step(observation.steps)
     if curves is None:
         return ()
     curve = curves.train_loss
@@ -64,11 +67,34 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     )
 
 
+def _at_a_step(steps: Steps) -> tuple[Finding, ...]:
+    lost = next((place for place, value in enumerate(steps.values) if not math.isfinite(value)), None)
+    if lost is None:
+        return ()
+    before = f" (it was {number(steps.values[lost - 1])} before)" if lost else ""
+    remedies = (
+        Remedy(text="Lower the learning rate to a third.", change={"optimization.lr*": LOWER}),
+        Remedy(text="Look at the loss: the logarithm of 0, a division by 0, the root of 0."),
+    )
+    return (
+        RULE.finding(
+            "error",
+            f"The loss is {number(steps.values[lost])} at step {lost + 1}{before}.",
+            evidence={"step": lost + 1},
+            cause="The steps are too large, or the loss is not defined for what it was given."
+            if lost
+            else "The inputs are not finite, the weights are far too large, or the loss is not defined there.",
+            remedies=remedies if lost else remedies[::-1],
+            where=steps.not_finite_at,
+        ),
+    )
+
+
 RULE = Rule(
     code="OPT014",
     name="non-finite-loss",
     needs=(),
-    reads=("initial_loss", "curves"),
+    reads=("initial_loss", "steps", "curves"),
     find=find,
     page=__doc__ or "",
 )

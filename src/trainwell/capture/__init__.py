@@ -1,0 +1,1 @@
+"""Other people's scripts: run unchanged, and listened to."""

@@ -1,0 +1,55 @@
+"""Which line of the user's is running."""
+
+import functools
+import os
+import site
+import sys
+import sysconfig
+from pathlib import Path
+from types import FrameType
+
+from trainwell.core.records.finding import Where
+
+PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
+
+
+def _libraries() -> tuple[str, ...]:
+    """Folders of the standard library and of installed packages: nobody's own lines are there."""
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders |= {*site.getsitepackages(), site.getusersitepackages()}
+    return tuple(os.path.realpath(folder) + os.sep for folder in folders if folder)
+
+
+LIBRARIES = _libraries()
+
+
+def user_line(frame: FrameType | None = None) -> Where:
+    """The innermost line that runs now and is the user's own; where there is none, nothing is known.
+
+    Args:
+        frame: to begin at; None: the caller's.
+    Example:
+        >>> user_line().line is None  # doctests are compiled from no file
+        True
+    """
+    found: FrameType | None = frame or sys._getframe(1)
+    while found is not None and not is_own(found.f_code.co_filename):
+        found = found.f_back
+    if found is None:
+        return Where()
+    name = found.f_code.co_filename
+    return Where(file=os.path.relpath(name) if _is_near(name) else name, line=found.f_lineno)
+
+
+@functools.cache
+def is_own(file: str) -> bool:
+    """Whether a file is the user's: a real one, neither trainwell's nor of the standard library nor of a package."""
+    if file.startswith("<"):
+        return False
+    path = os.path.realpath(file)
+    return not path.startswith((PACKAGE, *LIBRARIES)) and Path(path).is_file()
+
+
+@functools.cache
+def _is_near(file: str) -> bool:
+    return os.path.realpath(file).startswith(os.path.realpath(Path.cwd()) + os.sep)

@@ -1,0 +1,164 @@
+"""trainwell check TARGET -- ARGS."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from trainwell.cli.budget import read_budget
+from trainwell.core.errors import ScriptError, SettingError, suggestion
+from trainwell.core.jsonio import to_json, to_plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trainwell.checking import Checked
+    from trainwell.core.records.finding import Finding, Where
+
+WIDTH = 100
+"""Columns that are used at most: longer lines are hard to read."""
+COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
+
+
+class ScriptCommand(TyperCommand):
+    """A command whose arguments after -- are a script's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """An option that is not the command's is most likely the script's."""
+        known = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        for each in args:
+            if each == "--":
+                break
+            if each.startswith("-") and each.split("=")[0] not in known:
+                near = suggestion(each, [name for name in known if name.startswith("--")])
+                raise SettingError(f'`check` has no option "{each}": put the script\'s options after --. {near}')
+        return super().parse_args(ctx, args)
+
+
+def check(
+    target: Annotated[str, typer.Argument(help="A training script; with -m, a module.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="After --: the script's own.", metavar="ARGS")] = None,
+    module: Annotated[bool, typer.Option("-m", help="TARGET is a module, as after python -m.")] = False,
+    select: Annotated[str | None, typer.Option(help="Ask these rules alone: ACT006,OPT008.", metavar="CODES")] = None,
+    ignore: Annotated[str | None, typer.Option(help="Do not ask these rules.", metavar="CODES")] = None,
+    fail_on: Annotated[
+        str, typer.Option(help="error, warning or never: from which severity on the exit status is 1.")
+    ] = "warning",
+    steps: Annotated[int, typer.Option(help="Optimizer steps that are looked at.")] = 30,
+    budget: Annotated[str, typer.Option(help="How long it may take to get there: 90s, 5m.")] = "60s",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say also what could not be looked at.")] = False,
+) -> None:
+    """Say why a network does not train, from its own script, no line of which is changed.
+
+    The script is run for real until it has taken some optimizer steps: files that it writes before are written.
+    """
+    if fail_on not in ("error", "warning", "never"):
+        near = suggestion(fail_on, ("error", "warning", "never"))
+        raise SettingError(f'`--fail-on` must be error, warning or never, but got "{fail_on}". {near}')
+    seconds = read_budget(budget).get("budget_seconds")
+    if seconds is None:
+        raise SettingError(f'The budget of a check is a time, but got "{budget}". Write 60s, and --steps for steps.')
+    from trainwell.checking import check as carry_out
+
+    try:
+        found = carry_out(
+            target,
+            arguments or (),
+            module=module,
+            steps=steps,
+            seconds=float(seconds),
+            select=_codes(select, ignore),
+        )
+    except ScriptError as error:
+        if error.traceback:
+            typer.echo(error.traceback, err=True)
+        raise
+    if as_json:
+        typer.echo(to_json(_as_json(found), indent=1))
+    else:
+        _say(found, verbose=verbose)
+    levels = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[fail_on]
+    raise typer.Exit(1 if any(each.severity in levels for each in found.diagnosis.findings) else 0)
+
+
+def _codes(select: str | None, ignore: str | None) -> Sequence[str] | None:
+    if select is None and ignore is None:
+        return None
+    from trainwell.diagnosis.rules.table import RULES
+
+    asked, left_out = (_split(text) for text in (select, ignore))
+    unknown = [code for code in (*asked, *left_out) if code not in RULES]
+    if unknown:
+        raise SettingError(f'A rule has a code, but there is none "{unknown[0]}". {suggestion(unknown[0], RULES)}')
+    return [code for code in (RULES if select is None else asked) if code not in left_out]
+
+
+def _split(text: str | None) -> list[str]:
+    return [code.strip().upper() for code in (text or "").split(",") if code.strip()]
+
+
+def _as_json(found: "Checked") -> dict[str, Any]:
+    from trainwell.recipe.machine import versions
+
+    headline = found.diagnosis.headline
+    return {
+        "schema": 1,
+        "target": found.target,
+        "headline": None if headline is None else headline.code,
+        "findings": [to_plain(each) for each in found.diagnosis.findings],
+        "not_run": [to_plain(each) for each in found.diagnosis.not_run],
+        "steps": found.taken,
+        "seconds": round(found.seconds, 3),
+        "versions": versions(),
+    }
+
+
+def _say(found: "Checked", *, verbose: bool) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=False)
+    console.width = min(console.width, WIDTH)
+    shown = [each for each in found.diagnosis.findings if verbose or each.severity != "info"]
+    for each in shown:
+        _say_finding(console, each)
+    spoke, silent = found.diagnosis.spoke, len(found.diagnosis.not_run)
+    what = "Nothing wrong" if not shown else f"{len(shown)} finding{'s' if len(shown) > 1 else ''}"
+    console.print(
+        f"{what} in {found.taken} optimizer steps ({found.seconds:.0f} s); {spoke} rules were asked."
+        + (f" -v says why {silent} others could not be." if silent and not verbose else ""),
+        markup=False,
+    )
+    if found.heard.error:
+        console.print("Then the script ended by itself, with this:", markup=False)
+        print(found.heard.error, file=sys.stderr)  # noqa: T201 - the script's voice
+    if found.heard.trouble:
+        console.print(f"Not all could be observed: {found.heard.trouble}.", markup=False)
+    if verbose:
+        for rule in found.diagnosis.not_run:
+            console.print(f"  {rule.code}  {rule.why}", markup=False)
+
+
+def _say_finding(console: "Console", finding: "Finding") -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    head = Text.assemble(
+        (finding.severity, f"bold {COLOURS[finding.severity]}"), f" {finding.code} ", (finding.name, "bold")
+    )
+    place = _place(finding.where)
+    console.print(head + Text(f"  {place}" if place else ""))
+    console.print(Padding(Text(finding.message), (0, 0, 0, 2), expand=False))
+    if finding.cause:
+        console.print(Padding(Text(finding.cause), (0, 0, 0, 2), expand=False))
+    for remedy in finding.remedies:
+        console.print(Padding(Text.assemble(("Remedy: ", "green"), remedy.text), (0, 0, 0, 2), expand=False))
+    console.print()
+
+
+def _place(where: "Where") -> str:
+    line = f"{where.file}:{where.line}" if where.file else ""
+    layer = f'layer "{where.layer}"' if where.layer else ""
+    return ", ".join(each for each in (line, layer) if each)
