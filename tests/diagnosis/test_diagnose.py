@@ -27,7 +27,7 @@ def test_nothing_measured_nothing_run() -> None:
     why = {line.code: line.why for line in diagnosis.not_run}
     assert why["DAT009"] == "not measured: look, curves"
     assert why["OPT010"] == "not measured: small sample"
-    assert why["OPT014"] == "not measured: initial loss, curves"
+    assert why["OPT014"] == "not measured: initial loss, steps, curves"
 
 
 def test_only_what_is_selected(lab: Any) -> None:
