@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from trainwell.core.errors import StoreError
-from trainwell.core.records.evidence import Evidence
+from trainwell.core.records.evidence import Evidence, Grid, Next
 from trainwell.core.records.run import RunRecord
 from trainwell.pictures.text import clean
 from trainwell.report.page import render, write
@@ -348,3 +348,24 @@ def test_in_a_browser_nothing_runs_nothing_is_fetched_and_nothing_sticks_out(
                 page.close()
         finally:
             browser.close()
+
+
+def test_one_training_is_called_no_search(runs: dict[str, RunRecord]) -> None:
+    run = runs["classification"]
+    alone = tuple(
+        dataclasses.replace(
+            visit,
+            detail=tuple(
+                dataclasses.replace(each, points=each.points[:1])
+                if isinstance(each, Grid)
+                else dataclasses.replace(each, go_on=False)
+                if isinstance(each, Next)
+                else each
+                for each in visit.detail
+            ),
+        )
+        for visit in run.evidence
+    )
+    said = read(render(dataclasses.replace(run, evidence=alone))).text
+    assert "The budget allowed one training and no search: a longer --budget would try others." in said
+    assert "The search has ended" not in said

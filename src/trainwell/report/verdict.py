@@ -242,12 +242,15 @@ def _trust_in_data(run: RunRecord) -> list[Child]:
 def _advice(run: RunRecord) -> list[Child]:
     said: list[Child] = []
     ends = [detail for visit in run.evidence for detail in visit.detail if isinstance(detail, Next)]
+    grids = [detail for visit in run.evidence for detail in visit.detail if isinstance(detail, Grid | HeadGrid)]
     ahead = _clearly_ahead(run)
     if ahead is not None:
         said.append(f"Use {ahead.name} instead: on this data it is clearly better than this network.")
     elif run.outcome is not None and ends:
         if ends[-1].go_on:
             said.append("The budget ended before the search did: a longer --budget would go on with the last choices.")
+        elif all(len(grid.points) <= 1 for grid in grids):
+            said.append("The budget allowed one training and no search: a longer --budget would try others.")
         else:
             said.append("The search has ended: more or better data promises more than more of the same search.")
     if run.outcome is not None and run.outcome.mistakes:
