@@ -144,14 +144,15 @@ def against(pairs: list[tuple[float, float]]) -> dict[str, Any]:
 
     gaps = [mine - theirs for mine, theirs in pairs]
     mean = fmean(gaps)
-    half = math.nan
+    interval = None
     if len(gaps) > 1:
         half = float(stats.t.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / math.sqrt(len(gaps))
+        interval = [mean - half, mean + half]
     return {
         "n": len(gaps),
         "accuracy": fmean(theirs for _, theirs in pairs),
         "difference": mean,
-        "interval": [mean - half, mean + half],
+        "interval": interval,
     }
 
 
