@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import Compared, LossSeen
+from trainwell.core.records.steps import Activation, Compared, LossSeen
 
 LINE, LAYER = "trainwell line", "trainwell layer"
 """Keys under which the listener leaves them in a node's metadata."""
@@ -21,7 +21,7 @@ FUNCTIONS: dict[str, Compared] = {
     "SmoothL1LossBackward": "Huber loss",
     "HuberLossBackward": "Huber loss",
 }
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Activation] = {
     "SoftmaxBackward": "softmax",
     "LogSoftmaxBackward": "log-softmax",
     "SigmoidBackward": "sigmoid",
@@ -73,11 +73,11 @@ def _read(node: Any, function: Compared, step: int) -> LossSeen:
     # Within a call of cross_entropy nothing is marked.
     if _name(activated) == "LogSoftmaxBackward" and activated.metadata.get(LINE) is None:
         function, activated = "cross-entropy", _through_views(activated.next_functions[0][0])
-    activation = ACTIVATIONS.get(_name(activated), "")
+    activation: Activation = ACTIVATIONS.get(_name(activated), "")
     return LossSeen(
         function=function,
         step=step,
-        activation=activation,  # type: ignore[arg-type]  # the values of ACTIVATIONS
+        activation=activation,
         outputs=_shape_of_saved(node, "_saved_self"),
         where=node.metadata.get(LINE, Where()),
         activated_at=_place(activated) if activation else Where(),
@@ -95,11 +95,11 @@ def _read_difference(node: Any, below: Any, function: Compared, step: int) -> Lo
     given = [1 if stride == 0 else size for size, stride in zip(saved.shape, saved.stride(), strict=True)]
     targets = tuple(itertools.dropwhile(lambda size: size == 1, given)) if saved.stride()[:1] == (0,) else tuple(given)
     activated = _through_views(below)
-    activation = ACTIVATIONS.get(_name(activated), "")
+    activation: Activation = ACTIVATIONS.get(_name(activated), "")
     return LossSeen(
         function=function,
         step=step,
-        activation=activation,  # type: ignore[arg-type]  # the values of ACTIVATIONS
+        activation=activation,
         outputs=outputs,
         targets=targets,
         compared=compared,

@@ -1,6 +1,5 @@
 """trainwell check TARGET -- ARGS."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,7 +132,7 @@ def _say(found: "Checked", *, verbose: bool) -> None:
     )
     if found.heard.error:
         console.print("Then the script ended by itself, with this:", markup=False)
-        print(found.heard.error, file=sys.stderr)  # noqa: T201 - the script's voice
+        typer.echo(found.heard.error, err=True)
     if found.heard.trouble:
         console.print(f"Not all could be observed: {found.heard.trouble}.", markup=False)
     if verbose:

@@ -5,6 +5,7 @@ from typing import Literal
 from trainwell.core.records.finding import Where
 from trainwell.core.records.record import record
 
+Activation = Literal["", "softmax", "log-softmax", "sigmoid"]
 Compared = Literal["cross-entropy", "negative log-likelihood", "binary cross-entropy", "squared error", "Huber loss"]
 
 
@@ -25,7 +26,7 @@ class LossSeen:
 
     function: Compared
     step: int
-    activation: Literal["", "softmax", "log-softmax", "sigmoid"] = ""
+    activation: Activation = ""
     outputs: tuple[int, ...] = ()
     targets: tuple[int, ...] = ()
     compared: tuple[int, ...] = ()
