@@ -59,19 +59,19 @@ TABLES_ALONE = (
 """Of these, what only one kind of data goes through: figures of the others do not depend on it."""
 
 
-def source_hash(*folders: str) -> str:
+def source_hash(*folders: str, root: Path = ROOT) -> str:
     """BLAKE2b of the Python files that a figure depends on, by path and code: comments and docstrings do not count.
 
     A file with "!" before it is left out.
     """
     digest = hashlib.blake2b(digest_size=12)
-    left_out = {ROOT / name[1:] for name in folders if name.startswith("!")}
+    left_out = {root / name[1:] for name in folders if name.startswith("!")}
     for folder in (name for name in folders if not name.startswith("!")):
-        path = ROOT / folder
+        path = root / folder
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             if file in left_out:
                 continue
-            digest.update(f"{file.relative_to(ROOT)}\0{code_of(file.read_text('utf-8'))}\0".encode())
+            digest.update(f"{file.relative_to(root)}\0{code_of(file.read_text('utf-8'))}\0".encode())
     return digest.hexdigest()
 
 

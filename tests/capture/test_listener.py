@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from trainwell.capture.listener import Listener
+from trainwell.core.records.observation import Observation
 from trainwell.core.records.steps import Steps
+from trainwell.diagnosis.diagnose import diagnose
 
 Train = Callable[[nn.Module, Tensor, Tensor], None]
 
@@ -215,3 +217,93 @@ def test_trouble_of_ours_is_told_and_reaches_nobody(monkeypatch: pytest.MonkeyPa
     assert listener.taken == 5
     assert listener.troubles == ["backward: RuntimeError: no graph"]
     assert not torch.equal(before["0.weight"], model.state_dict()["0.weight"])
+
+
+def layers_of(train: Callable[[], None]) -> list[tuple[str, bool, bool, bool]]:
+    listener = Listener(lambda _: None)
+    with listener.listening():
+        train()
+    assert listener.troubles == []
+    return [(each.name, each.given, each.trainable, each.reached) for each in listener.heard().layers]
+
+
+def test_layers_are_seen_with_what_became_of_them() -> None:
+    def train() -> None:
+        model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.Linear(8, 3))
+        model[0].requires_grad_(False)
+        optimizer = SGD(model[3].parameters(), lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            F.cross_entropy(model(torch.randn(4, 6)), torch.tensor([0, 1, 2, 0])).backward()
+            optimizer.step()
+
+    assert layers_of(train) == [
+        ("0", False, False, False),
+        ("2", False, True, True),
+        ("3", True, True, True),
+    ]
+
+
+def test_what_is_called_without_gradients_is_not_asked_about() -> None:
+    def train() -> None:
+        features, head = nn.Linear(6, 8), nn.Linear(8, 3)
+        optimizer = SGD([*features.parameters(), *head.parameters()], lr=0.1)
+        with torch.no_grad():
+            found = features(torch.randn(4, 6))
+        F.cross_entropy(head(found), torch.tensor([0, 1, 2, 0])).backward()
+        optimizer.step()
+
+    assert layers_of(train) == [("", True, True, True)]
+
+
+def test_a_network_that_measures_is_another_network_than_the_one_that_learns() -> None:
+    """As in a perceptual loss: its layers get gradients, and no optimizer is to have them."""
+
+    def train() -> None:
+        model, judge = nn.Linear(6, 6), nn.Sequential(nn.Linear(6, 4), nn.Tanh())
+        optimizer = SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.mse_loss(judge(model(torch.randn(8, 6))), torch.zeros(8, 4)).backward()
+            optimizer.step()
+
+    listener = Listener(lambda _: None)
+    with listener.listening():
+        train()
+    steps = listener.heard()
+    assert [(each.network, each.given, each.reached) for each in steps.layers] == [(0, True, True), (1, False, True)]
+    assert steps.networks == 2
+    assert diagnose(Observation(steps=steps), select=["OPT006", "OPT007"]).findings == ()
+
+
+@pytest.mark.parametrize(("given", "severity"), [("head", "info"), ("ends", "error")])
+def test_features_that_are_left_as_they_are_may_be_meant(given: str, severity: str) -> None:
+    def train() -> None:
+        model = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3))
+        parts = [model[2]] if given == "head" else [model[0], model[2]]
+        optimizer = SGD([each for part in parts for each in part.parameters()], lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            F.cross_entropy(model(torch.randn(4, 6)), torch.tensor([0, 1, 2, 0])).backward()
+            optimizer.step()
+
+    listener = Listener(lambda _: None)
+    with listener.listening():
+        train()
+    [finding] = diagnose(Observation(steps=listener.heard()), select=["OPT006"]).findings
+    assert finding.severity == severity
+
+
+def test_inputs_are_measured_feature_by_feature() -> None:
+    def train() -> None:
+        model = nn.Linear(2, 1)
+        optimizer = SGD(model.parameters(), lr=0.0)
+        F.mse_loss(model(torch.tensor([[1.0, 100.0], [3.0, 100.0]])), torch.zeros(2, 1)).backward()
+        optimizer.step()
+
+    listener = Listener(lambda _: None)
+    with listener.listening():
+        train()
+    seen = listener.heard().input
+    assert seen is not None
+    assert (seen.features, seen.smallest, seen.largest) == (2, 1.0, 100.0)

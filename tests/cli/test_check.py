@@ -49,6 +49,9 @@ def line_of(script: str, text: str) -> int:
         ("softmax_before_cross_entropy.py", "ACT006", "torch.softmax"),
         ("forgotten_zero_grad.py", "OPT008", "optimizer.step"),
         ("broadcast_loss.py", "OPT016", "mse_loss"),
+        ("frozen_layers.py", "OPT006", "relu(layer"),
+        ("view_for_transpose.py", "DEP001", "loss = criterion"),
+        ("missing_causal_mask.py", "DEP002", "loss = nn.functional"),
     ],
 )
 def test_broken_examples(check: Check, script: str, code: str, text: str) -> None:
@@ -59,6 +62,22 @@ def test_broken_examples(check: Check, script: str, code: str, text: str) -> Non
     assert f"{script}:{line_of(script, text)}" in done.stdout
     assert "1 finding in 30 optimizer steps" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "place"),
+    [("learning_rate.py", "OPT002", ""), ("unscaled_input.py", "DAT003", "unscaled_input.py:")],
+)
+def test_what_must_be_tried_to_be_known(check: Check, script: str, code: str, place: str) -> None:
+    done = check(script, cwd=EXAMPLES)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert f"warning {code} " in done.stdout
+    assert place in done.stdout
+    assert "1 finding in 30 optimizer steps, taken " in done.stdout
+    done = check(script, "--once", "-v", cwd=EXAMPLES)
+    assert done.returncode == 0
+    assert "the script was to be run once" in done.stdout
 
 
 HEALTHY = """
@@ -133,6 +152,7 @@ def test_which_rules_are_asked_and_what_counts(check: Check, options: tuple[str,
         (("none.py",), "none.py does not exist. Give the path of a Python file."),
         (("train.py", "--epochs", "3"), 'no option "--epochs": put the script\'s options after --.'),
         (("train.py", "--fail-on", "errors"), 'but got "errors". Did you mean "error"?'),
+        (("train.py", "--format", "jsn"), 'but got "jsn". Did you mean "json"?'),
         (("train.py", "--budget", "20steps"), "The budget of a check is a time"),
         (("train.py", "--select", "OPT06"), 'there is none "OPT06". Did you mean "OPT016"?'),
         (("train.py",), "train.py exited with status 2 before the first. Give its arguments after --."),
@@ -148,3 +168,43 @@ def test_a_mistake_is_one_sentence(check: Check, healthy: Path, arguments: tuple
     assert last.startswith("trainwell: ")
     assert said in last
     assert "trainwell/" not in done.stderr
+
+
+def test_a_comment_keeps_a_rule_from_speaking_of_a_line(check: Check, tmp_path: Path) -> None:
+    text = (EXAMPLES / "broadcast_loss.py").read_text()
+    line = next(line for line in text.splitlines() if "mse_loss" in line)
+    (tmp_path / "train.py").write_text(text.replace(line, f"{line}  # trainwell: ignore[OPT008, OPT016]"))
+    done = check("train.py", "--steps", "3", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "1 more are ignored by comments" in done.stdout
+    (tmp_path / "train.py").write_text(text.replace(line, f"{line}  # trainwell: ignore[OPT008]"))
+    assert check("train.py", "--steps", "3", cwd=tmp_path).returncode == 1
+
+
+def test_annotations_for_github(check: Check) -> None:
+    done = check("broadcast_loss.py", "--steps", "3", "--format", "github", cwd=EXAMPLES)
+    assert done.returncode == 1
+    [line] = done.stdout.splitlines()
+    number = line_of("broadcast_loss.py", "mse_")
+    assert line.startswith(f"::error file=broadcast_loss.py,line={number},title=OPT016 broadcast-loss::The squared ")
+    assert "%0ARemedy: Give both one shape" in line
+
+
+@pytest.mark.parametrize(
+    ("table", "status", "said"),
+    [
+        ('ignore = ["OPT016"]', 0, ""),
+        ('select = ["OPT016"]\nfail-on = "error"\nsteps = 4', 1, "1 finding in 4 optimizer steps"),
+        ('fail-on = "never"', 0, ""),
+        ('ignored = ["OPT016"]', 2, 'has no key "ignored". Did you mean "ignore"?'),
+        ('ignore = "OPT016"', 2, "`ignore` of [tool.trainwell.check]"),
+        ("= 3", 2, "A configuration must be TOML"),
+    ],
+)
+def test_settings_of_pyproject(check: Check, tmp_path: Path, table: str, status: int, said: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.trainwell.check]\n{table}\n")
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "train.py").write_text((EXAMPLES / "broadcast_loss.py").read_text())
+    done = check("train.py", cwd=tmp_path / "scripts")
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from trainwell.core.errors import DataError
 from trainwell.data.images import UnreadableError, decode, frame_size, quiet, read_header
@@ -128,6 +128,33 @@ def test_exif_orientation_is_obeyed(tmp_path: Path, orientation: int) -> None:
         upright = np.asarray(ImageOps.exif_transpose(picture))
     assert (header.height, header.width) == upright.shape[:2]
     assert (decoded(path, height=header.height, width=header.width) == upright).all()
+
+
+@pytest.mark.parametrize("said", ["eXIf", "xmp", "late"])
+def test_a_png_may_say_how_it_is_turned_in_several_places(tmp_path: Path, said: str) -> None:
+    """Pillow finds what stands after the pixels only by decoding them; we look for it in the file first."""
+    exif, texts = Image.Exif(), PngImagePlugin.PngInfo()
+    exif[0x0112] = 6
+    texts.add_itxt("XML:com.adobe.xmp", '<rdf:Description tiff:Orientation="6"/>')
+    given: dict[str, Any] = {"pnginfo": texts} if said == "xmp" else {"exif": exif}
+    path = saved(tmp_path, Image.new("RGB", (16, 8), "red"), "turned.png", **given)
+    if said == "late":
+        chunks = png_chunks(path.read_bytes())
+        moved = [each for each in chunks if each[4:8] != b"eXIf"]
+        moved.insert(-1, next(each for each in chunks if each[4:8] == b"eXIf"))
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(moved))
+    header = read_header(str(path))
+    assert (header.height, header.width) == (16, 8)
+    assert (decoded(path, height=16, width=8) == (255, 0, 0)).all()
+
+
+def png_chunks(held: bytes) -> list[bytes]:
+    found, at = [], 8
+    while at < len(held):
+        end = at + 12 + int.from_bytes(held[at : at + 4], "big")
+        found.append(held[at:end])
+        at = end
+    return found
 
 
 def test_broken_exif_is_no_matter(tmp_path: Path) -> None:

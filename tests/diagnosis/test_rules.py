@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from trainwell.activations import ACTIVATIONS
+from trainwell.capture.interventions import changed
 from trainwell.capture.listener import Listener
 from trainwell.core.records.curve import Curve
 from trainwell.core.records.data import DataRecord
 from trainwell.core.records.evidence import SmallSample
 from trainwell.core.records.finding import Finding
+from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.hyperparameters import Architecture, Hyperparameters
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.changes import apply_change
@@ -113,7 +115,8 @@ def _heard(train: Callable[[], None]) -> Observation:
     listener = Listener(lambda _: None)
     with listener.listening():
         train()
-    return Observation(steps=listener.heard())
+        samples, positions, reasons = listener.depend()
+    return Observation(steps=listener.heard(), samples=samples, positions=positions, reasons=reasons)
 
 
 def _loop(
@@ -123,12 +126,13 @@ def _loop(
     inputs: torch.Tensor,
     lr: float = 0.05,
     zero_every: int = 1,
+    steps: int = 6,
 ) -> Callable[[], None]:
-    """Six optimizer steps, one a backward pass or one in `zero_every` of them; 0 never clears the gradients."""
+    """Some optimizer steps, one a backward pass or one in `zero_every` of them; 0 never clears the gradients."""
 
     def train() -> None:
         optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-        for number in range(6 * max(zero_every, 1)):
+        for number in range(steps * max(zero_every, 1)):
             loss(model(inputs[number : number + 8])).backward()
             if (number + 1) % max(zero_every, 1) == 0:
                 optimizer.step()
@@ -136,6 +140,32 @@ def _loop(
                     optimizer.zero_grad()
 
     return train
+
+
+def _forked(lab: Any, *, lr: float = 0.3, scales: float = 1.0) -> Observation:
+    """The first steps on digits, their features of scales apart, and the same with one thing changed."""
+    split = lab.digits()
+    inputs = split.x[:8] * torch.logspace(0, math.log10(scales), split.x.shape[1]) if scales > 1 else split.x[:8]
+
+    def steps() -> Callable[[], None]:
+        model = lab.mlp(64, 32, 10)
+        return _loop(
+            model,
+            lambda out: F.cross_entropy(out, split.y[:8]),
+            inputs=inputs.repeat(4, 1),
+            lr=lr,
+            steps=15,
+        )
+
+    plain = _heard(steps())
+    tried = []
+    for fork in (Fork(changed="learning rate", factor=0.1), Fork(changed="standardized input")):
+        with changed(fork):
+            again = _heard(steps())
+        assert again.steps is not None
+        tried.append(replace(fork, values=again.steps.values))
+    assert plain.steps is not None
+    return replace(plain, forks=Forks(unchanged=plain.steps.values, changed=tuple(tried)))
 
 
 def _cross_entropy(lab: Any, *last: nn.Module, zero_every: int = 1) -> Observation:
@@ -159,8 +189,95 @@ def _nll(lab: Any) -> Observation:
     return _heard(_loop(model, lambda out: F.nll_loss(F.log_softmax(out, dim=1), split.y[:8]), inputs=split.x))
 
 
+class _Deep(nn.Module):
+    """Two hidden layers, in what they are given to stand in."""
+
+    def __init__(self, container: Callable[[list[nn.Module]], Any]) -> None:
+        super().__init__()
+        self.first = nn.Linear(64, 16)
+        self.hidden = container([nn.Linear(16, 16), nn.Linear(16, 16)])
+        self.last = nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x).relu()
+        for layer in self.hidden:
+            x = layer(x).relu()
+        found: torch.Tensor = self.last(x)
+        return found
+
+
+class _Cut(nn.Module):
+    """Features that nothing goes back through, by one means or the other."""
+
+    def __init__(self, *, meant: bool) -> None:
+        super().__init__()
+        self.meant = meant
+        self.features, self.last = nn.Linear(64, 16), nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.set_grad_enabled(not self.meant):
+            features = self.features(x).relu()
+        found: torch.Tensor = self.last(features.detach())
+        return found
+
+
+class _Rows(nn.Module):
+    """Digits read two rows at a time."""
+
+    def __init__(self, *, view: bool) -> None:
+        super().__init__()
+        self.view, self.rows, self.last = view, nn.GRU(16, 12), nn.Linear(12, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x.reshape(4, -1, 16) if self.view else x.transpose(0, 1)
+        found: torch.Tensor = self.last(self.rows(rows)[1][0])
+        return found
+
+
+def _classifier(lab: Any, model: nn.Module, *shape: int) -> Observation:
+    torch.manual_seed(0)
+    split = lab.digits()
+    inputs = split.x.unflatten(1, shape) if shape else split.x
+    return _heard(_loop(model, lambda out: F.cross_entropy(out, split.y[:8]), inputs=inputs))
+
+
+def _speller(*, causal: bool) -> Observation:
+    """The next of sixteen numbers, by attention to all or to those before."""
+
+    class Speller(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.number = nn.Embedding(5, 16)
+            self.body = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+            self.last = nn.Linear(16, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1]) if causal else None
+            found: torch.Tensor = self.last(self.body(self.number(x), src_mask=mask))
+            return found
+
+    torch.manual_seed(0)
+    text = torch.randint(5, (20, 17))
+    model = Speller()
+    following = text[:8, 1:].flatten()
+    return _heard(
+        _loop(model, lambda out: F.cross_entropy(out.flatten(0, 1), following), inputs=text[:8, :16].repeat(3, 1))
+    )
+
+
 CASES: dict[str, Callable[[Any], Observation]] = {
     # The first steps, as a script takes them.
+    "rate far too high": lambda lab: _forked(lab, lr=3.0),
+    "rate as it should be": lambda lab: _forked(lab),
+    "features of many scales": lambda lab: _forked(lab, scales=3000.0),
+    "layers in a list": lambda lab: _classifier(lab, _Deep(list)),
+    "layers in a ModuleList": lambda lab: _classifier(lab, _Deep(nn.ModuleList)),
+    "features detached": lambda lab: _classifier(lab, _Cut(meant=False)),
+    "features meant to stay": lambda lab: _classifier(lab, _Cut(meant=True)),
+    "view for transpose": lambda lab: _classifier(lab, _Rows(view=True), 4, 16),
+    "transpose": lambda lab: _classifier(lab, _Rows(view=False), 4, 16),
+    "attention to all": lambda lab: _speller(causal=False),
+    "attention to those before": lambda lab: _speller(causal=True),
     "softmax before cross-entropy": lambda lab: _cross_entropy(lab, nn.Softmax(dim=1)),
     "logarithm and its loss": _nll,
     "gradients never cleared": lambda lab: _cross_entropy(lab, zero_every=0),
@@ -285,6 +402,46 @@ ROWS = (
         "it cannot fall below #.",
         threshold="ALLOWED",
         changed_to=1,
+    ),
+    Row(
+        code="OPT006",
+        fires="layers in a list",
+        misses="layers in a ModuleList",
+        severity="error",
+        message="The Linear that is called here, and # layer more, gets gradients, but no optimizer has its weights: "
+        "# numbers stay as they were.",
+        threshold="LEAST",
+        changed_to=100,
+    ),
+    Row(
+        code="OPT007",
+        fires="features detached",
+        misses="features meant to stay",
+        severity="error",
+        message='No gradient reaches layer "features" in # steps, though "last" after it has one: # numbers that the '
+        "optimizer has stay as they were.",
+        threshold="LEAST",
+        changed_to=100,
+    ),
+    Row(
+        code="DEP001",
+        fires="view for transpose",
+        misses="transpose",
+        severity="error",
+        message="In test mode the outputs of # of # samples change when only other samples of the batch are exchanged, "
+        "by up to #% of the outputs' standard deviation.",
+        threshold="CHANGED",
+        changed_to=1e6,
+    ),
+    Row(
+        code="DEP002",
+        fires="attention to all",
+        misses="attention to those before",
+        severity="error",
+        message="The targets are the inputs one position on, and the network sees them: outputs at # of # positions "
+        "change when only later positions are exchanged, by up to #% of the outputs' standard deviation.",
+        threshold="CHANGED",
+        changed_to=1e6,
     ),
     Row(
         code="OPT008",
@@ -481,6 +638,25 @@ ROWS = (
         ),
         threshold="CLIMBED",
         changed_to=10.0,
+    ),
+    Row(
+        code="OPT002",
+        fires="rate far too high",
+        misses="rate as it should be",
+        severity="warning",
+        message="In # steps the loss goes from # to #; the same steps at # times the learning rate bring it to #.",
+        threshold="BELOW",
+        changed_to=1e9,
+    ),
+    Row(
+        code="DAT003",
+        fires="features of many scales",
+        misses="rate as it should be",
+        severity="warning",
+        message="The input's features have scales of # to # and the loss goes from # to infinite in # steps; the same "
+        "steps with standardized inputs bring it to #.",
+        threshold="GAIN",
+        changed_to=1e9,
     ),
     Row(
         code="OPT002",

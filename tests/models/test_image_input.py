@@ -52,6 +52,19 @@ def test_whitened_maps_are_centred_uncorrelated_and_equally_strong(side: int, ch
     torch.testing.assert_close(torch.cov(rows), torch.eye(len(rows)), atol=0.05, rtol=0)
 
 
+def test_large_images_are_fitted_on_some_pixels_as_on_all() -> None:
+    images = pictures(600, 90, 60, 3)
+    entry = ImageInput(layout(90, 60, 3))
+    entry.fit(images)
+    found = images.double().div(255).flatten(0, 2)
+    torch.testing.assert_close(entry.mean.double(), found.mean(0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(entry.std.double(), found.std(0), atol=1e-3, rtol=0)
+    inner = entry(images).detach()[:, : entry.width // 2, 1:-1, 1:-1]
+    rows = inner.permute(1, 0, 2, 3).flatten(1)
+    # The strongest directions, which smooth pictures have, whatever sample of them is taken.
+    torch.testing.assert_close(rows.std(dim=1)[:3], torch.ones(3), atol=0.1, rtol=0)
+
+
 def test_second_half_of_the_maps_is_the_first_negated() -> None:
     images = pictures(20, 12, channels=3)
     entry = ImageInput(layout(12, channels=3))

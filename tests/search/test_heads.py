@@ -38,14 +38,14 @@ def test_another_repeat_deals_otherwise_and_the_same_seed_alike() -> None:
     assert not torch.equal(deal_folds(labels, 5, seed=1), deal_folds(labels, 5, seed=1, repeat=1))
 
 
-def test_the_best_quarter_is_tried_on_all_folds_and_comes_first() -> None:
+def test_the_best_eighth_is_tried_on_all_folds_and_comes_first() -> None:
     features, labels = made(300)
     found = search_heads(features, labels, classes=3, steps=20)
     assert len(SETTINGS) == len(found.trials) == 64
-    assert [each.folds for each in found.trials] == [FOLDS] * 16 + [2] * 48
+    assert [each.folds for each in found.trials] == [FOLDS] * 8 + [2] * 56
     losses = [each.loss for each in found.trials]
-    assert losses[:16] == sorted(losses[:16])
-    assert losses[16:] == sorted(losses[16:])
+    assert losses[:8] == sorted(losses[:8])
+    assert losses[8:] == sorted(losses[8:])
     assert found.best == found.trials[0].setting
     assert {each.setting for each in found.trials} == set(SETTINGS)
 

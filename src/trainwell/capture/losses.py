@@ -1,8 +1,11 @@
 """Loss functions in a graph of autograd: what was compared, in which shape, and what the outputs passed before."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
+
+from torch import Tensor
 
 from trainwell.core.records.finding import Where
 from trainwell.core.records.steps import Activation, Compared, LossSeen
@@ -49,13 +52,30 @@ def losses_of(node: Any, *, step: int) -> Iterator[LossSeen]:
         node: of autograd's graph; None where the number has none.
         step: optimizer steps taken before.
     """
+    for each, function in _loss_nodes(node):
+        yield _read(each, function, step)
+
+
+def targets_of(node: Any) -> Iterator[Tensor]:
+    """What the outputs were compared with, for each loss function that a number was made by.
+
+    Args:
+        node: of autograd's graph; None where the number has none.
+    """
+    for each, _ in _loss_nodes(node):
+        with contextlib.suppress(AttributeError, RuntimeError):
+            # What an earlier backward pass has freed is gone.
+            yield each._saved_target.detach()
+
+
+def _loss_nodes(node: Any) -> Iterator[tuple[Any, Compared]]:
     level, seen = [node] if node is not None else [], {node}
     for _ in range(DEPTH):
         further = []
         for each in level:
             function = FUNCTIONS.get(_name(each))
             if function is not None:
-                yield _read(each, function, step)
+                yield each, function
                 continue
             for below, _ in each.next_functions:
                 if below is not None and below not in seen:

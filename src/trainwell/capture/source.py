@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import site
 import sys
 import sysconfig
@@ -21,6 +22,7 @@ def _libraries() -> tuple[str, ...]:
 
 
 LIBRARIES = _libraries()
+_IGNORED = re.compile(r"#\s*trainwell:\s*ignore\[([\w\s,]+)\]")
 
 
 def user_line(frame: FrameType | None = None) -> Where:
@@ -39,6 +41,23 @@ def user_line(frame: FrameType | None = None) -> Where:
         return Where()
     name = found.f_code.co_filename
     return Where(file=os.path.relpath(name) if _is_near(name) else name, line=found.f_lineno)
+
+
+def is_ignored(code: str, where: Where) -> bool:
+    """Whether the line says that a rule is not to speak of it: `# trainwell: ignore[ACT002, OPT008]`.
+
+    Args:
+        code: the rule's.
+        where: the line; where none is known, nothing is ignored.
+    """
+    if where.file is None or where.line is None:
+        return False
+    try:
+        lines = Path(where.file).read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    named = _IGNORED.search(lines[where.line - 1]) if where.line <= len(lines) else None
+    return named is not None and code in [each.strip().upper() for each in named[1].split(",")]
 
 
 @functools.cache

@@ -13,11 +13,11 @@ import contextlib
 import dataclasses
 import warnings
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from trainwell.core.errors import DataError
 from trainwell.data.files import open_regular
@@ -33,6 +33,8 @@ SUFFIXES = frozenset(
 )
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "F"})
 _TURNED = frozenset({5, 6, 7, 8})
+# Names of the chunks and texts in a PNG file that may hold an orientation.
+_PNG_METADATA = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
 Range = tuple[float, float]
 
@@ -82,7 +84,7 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def _open(handle: BinaryIO, path: str) -> Image.Image:
+def _open(handle: BinaryIO, path: str) -> ImageFile.ImageFile:
     limit = Image.MAX_IMAGE_PIXELS or 89_478_485
     try:
         picture = Image.open(handle, formats=_formats())
@@ -101,7 +103,7 @@ def _bomb(path: str, limit: int) -> DataError:
 
 
 @contextlib.contextmanager
-def _reading(path: str) -> Iterator[Image.Image]:
+def _reading(path: str) -> Iterator[ImageFile.ImageFile]:
     try:
         with open_regular(path) as handle, _open(handle, path) as picture:
             yield picture
@@ -125,12 +127,26 @@ def _first_line(error: Exception) -> str:
     return lines[:200] or type(error).__name__
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(picture: ImageFile.ImageFile) -> int:
     try:
+        if picture.format == "PNG" and picture.fp is not None and not _mentions_metadata(picture.fp):
+            return 1
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
         # Metadata that cannot be read leaves the picture as it stands.
         return 1
+
+
+def _mentions_metadata(file: IO[bytes]) -> bool:
+    """Whether a PNG file may say how it is turned.
+
+    It may say so after its pixels, and Pillow decodes them all to find out: most of the time that a header takes.
+    """
+    place = file.tell()
+    file.seek(0)
+    held = file.read()
+    file.seek(place)
+    return any(mark in held for mark in _PNG_METADATA)
 
 
 def read_header(path: str) -> Header:

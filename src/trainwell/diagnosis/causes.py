@@ -45,7 +45,7 @@ def _rank(code: str) -> tuple[int, str]:
     return (FAMILIES.index(code[:3]), code)
 
 
-FAMILIES = ("DAT", "INI", "ACT", "OPT", "REG", "SCH")
+FAMILIES = ("DAT", "DEP", "INI", "ACT", "OPT", "REG", "SCH")
 """In the order in which a fault of one shows as symptoms of the next."""
 
 _BAD_START = ("INI001", "INI002", "INI003", "ACT001", "ACT002", "INI004")
@@ -55,12 +55,13 @@ FOLLOWS_FROM: dict[str, tuple[str, ...]] = {
     "INI004": ("DAT001", "OPT014", "INI003", "ACT001"),
     "ACT001": ("INI003",),
     "ACT002": ("INI001",),
-    "OPT001": ("DAT001", "INI003", "OPT002"),
+    "OPT001": ("DAT001", "DAT003", "INI003", "OPT002"),
+    "OPT002": ("DAT003",),
     "OPT004": ("INI001", "INI002", "ACT001"),
     "OPT005": ("INI003", "ACT001"),
     "OPT010": ("DAT001", "INI001", "INI002", "INI003", "ACT001", "ACT002", "OPT014"),
     "OPT013": ("OPT001", "OPT002"),
-    "OPT014": ("DAT001", "INI003", "OPT002"),
+    "OPT014": ("DAT001", "DAT003", "INI003", "OPT002"),
     "REG001": ("DAT009", *_BAD_START, *_BAD_STEPS),
     "REG002": ("DAT001", *_BAD_START, *_BAD_STEPS, "OPT003", "SCH002", "SCH004"),
     "SCH001": ("OPT001", "OPT002", "OPT013"),

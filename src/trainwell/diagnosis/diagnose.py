@@ -68,7 +68,9 @@ def diagnose(observation: Observation, *, select: Collection[str] | None = None)
     for code in asked:
         missing = RULES[code].missing(observation)
         if missing:
-            not_run.append(NotRun(code, f"not measured: {', '.join(section.replace('_', ' ') for section in missing)}"))
+            said = [observation.reasons[section] for section in missing if section in observation.reasons]
+            unsaid = f"not measured: {', '.join(section.replace('_', ' ') for section in missing)}"
+            not_run.append(NotRun(code, said[0] if said else unsaid))
         else:
             findings.extend(RULES[code](observation))
     return Diagnosis(root_causes_first(findings), tuple(not_run), spoke=len(asked) - len(not_run))

@@ -17,8 +17,13 @@ from trainwell.preprocessing import Normalize, whitening_convolution
 LARGEST_MAP = 56
 # Directions of a patch that are kept, strongest first; each is there twice, once negated.
 MOST_DIRECTIONS = 32
-# Images that patches are taken from: the covariance of a patch has a few hundred entries at most.
-WHITENED_IMAGES = 5000
+# Of an image, about so many pixels a side tell its channels' mean and deviation: neighbours say the same.
+FITTED_SIDE = 28
+# Numbers in all patches together at most: those of 5,000 gray images of 28 x 28. The covariance has a few hundred
+# entries to a few thousand.
+WHITENED_NUMBERS = 5_000 * 28 * 28 * 9
+# Images that patches are taken from at least, however large.
+LEAST_WHITENED = 200
 # Of the largest variance, added to all: the weakest directions are noise, and would be blown up.
 WHITENING_EPSILON = 1e-3
 
@@ -101,12 +106,15 @@ class ImageInput(nn.Module):
                 f"Images must be (at least 1, {', '.join(map(str, self.layout.shape))}) as the layout says, but got "
                 f"{tuple(images.shape)}. Give the training images in the layout's size."
             )
-        statistics = Normalize(per="channel", channel_axis=-1).fit(images, split="train")
+        down, right = (max(side // FITTED_SIDE, 1) for side in (self.layout.height, self.layout.width))
+        statistics = Normalize(per="channel", channel_axis=-1).fit(images[:, ::down, ::right], split="train")
         self.mean.copy_(statistics.mean)
         self.std.copy_(statistics.std)
         if not self.whitening:
             return
-        chosen = images[:: -(-images.shape[0] // WHITENED_IMAGES)].to(self.mean.device)
+        numbers = self.layout.height * self.layout.width * self.kernel**2 * self.layout.channels
+        most = max(WHITENED_NUMBERS // numbers, LEAST_WHITENED)
+        chosen = images[:: -(-images.shape[0] // most)].to(self.mean.device)
         found = whitening_convolution(
             self._normalized(chosen), kernel_size=self.kernel, split="train", epsilon=WHITENING_EPSILON
         )

@@ -31,8 +31,9 @@ FROZEN, TUNED, SCRATCHED = "the frozen network", "its last stages trained too", 
 TUNED_BATCH = 32
 TUNED_LR = 1e-3
 TUNED_DECAY = 0.05
-SCRATCH_SHARE = 0.4
-"""Of what is left, that a network from scratch may take to show what it can: the rest is for training it to its end."""
+SCRATCH_SHARE = 0.2
+"""Of what is left, that the steps of a network from scratch may take to show what it can: building it and measuring it,
+fold by fold, takes as long again, and the rest is for training it to its end."""
 
 
 @dataclass(frozen=True, kw_only=True)

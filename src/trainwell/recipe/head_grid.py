@@ -18,6 +18,9 @@ from trainwell.training.calibration import fit_temperature
 
 REPEATS = 3
 """Of the cross-validation, for tiny data: one dealing of so few is luck."""
+AROUND_SECONDS = 12.0
+"""Beside the reserve, what the run's clock does not see of a command, or has not seen yet: Python's start, the training
+of the best output layer, the report."""
 
 
 def head_grid(context: Context) -> Evidence:
@@ -36,9 +39,9 @@ def head_grid(context: Context) -> Evidence:
         began = perf_counter()
 
         def more() -> bool:
-            # What is left after a repeat is for training the best one, and for the report.
             took = (perf_counter() - began) / 5
-            return not context.clock.reads_time or took < context.clock.left() - end_reserve(context)
+            left = context.clock.left() - end_reserve(context) - AROUND_SECONDS
+            return not context.clock.reads_time or took < left
 
         search = search_heads(
             head.scaled(features).to(device),

@@ -36,8 +36,11 @@ best on clip art and icons, of 3 and 8 on emoji and photographs.
 FOLDS = 5
 TRIED_ON = 100
 """Samples, at least, of the folds on which all settings are tried."""
-GOES_ON = 4
-"""One in so many goes on to the other folds, and of these one in so many to the repeats."""
+GOES_ON = 8
+"""One setting in so many goes on to the other folds: on 8 draws of 500 and 827 pictures of 44 classes the best one was
+the same as with one in 4, in two thirds of the time."""
+REPEATED = 16
+"""One in so many is tried again in the repeats."""
 STEPS = 100
 PASSED = 64
 """Samples that go through the network at once where only outputs are wanted."""
@@ -103,8 +106,8 @@ def search_heads(
 ) -> HeadSearch:
     """Cross-validate settings of a linear output layer.
 
-    All are trained without each of the first folds, as many as hold a hundred samples; the quarter with the lowest
-    held-out loss without each of the others too; the best quarter of these in the repeats. All heads of a rung are one
+    All are trained without each of the first folds, as many as hold a hundred samples; the eighth with the lowest
+    held-out loss without each of the others too; the best half of these in the repeats. All heads of a rung are one
     batched computation (`train_heads`).
 
     Args:
@@ -133,7 +136,7 @@ def search_heads(
         ranked = _further(train, ranked, GOES_ON, [(0, fold) for fold in range(first, folds)])
     made = 1
     while made < repeats and more():
-        ranked = _further(train, ranked, GOES_ON**2, [(made, fold) for fold in range(folds)])
+        ranked = _further(train, ranked, REPEATED, [(made, fold) for fold in range(folds)])
         made += 1
     return HeadSearch(
         trials=tuple(_trial(each) for each in ranked),

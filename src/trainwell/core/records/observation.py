@@ -1,13 +1,18 @@
 """What was measured of a training, in named sections. Rules are pure functions of the sections they declare."""
 
+from dataclasses import field
 from typing import Literal
 
 from trainwell.core.records.data import DataRecord
+from trainwell.core.records.dependence import PositionDependence, SampleDependence
 from trainwell.core.records.evidence import InitialLoss, LearningCurves, Look, LrSweep, SmallSample
+from trainwell.core.records.forks import Forks
 from trainwell.core.records.record import record
 from trainwell.core.records.steps import Steps
 
-Section = Literal["data", "look", "initial_loss", "small_sample", "lr_sweep", "steps", "curves"]
+Section = Literal[
+    "data", "look", "initial_loss", "small_sample", "lr_sweep", "steps", "samples", "positions", "forks", "curves"
+]
 
 
 @record
@@ -21,7 +26,11 @@ class Observation:
         small_sample: the network made to learn a few batches by heart.
         lr_sweep: the loss against the learning rate.
         steps: the first optimizer steps of a training as they happened.
+        samples: whether a sample's output depends on the others of its batch.
+        positions: whether an output that predicts the next position sees it.
+        forks: the first steps of a training again, with one thing changed.
         curves: a training to its end.
+        reasons: why a section is None, where that is known.
     """
 
     data: DataRecord | None = None
@@ -30,4 +39,8 @@ class Observation:
     small_sample: SmallSample | None = None
     lr_sweep: LrSweep | None = None
     steps: Steps | None = None
+    samples: SampleDependence | None = None
+    positions: PositionDependence | None = None
+    forks: Forks | None = None
     curves: LearningCurves | None = None
+    reasons: dict[str, str] = field(default_factory=dict)

@@ -1,11 +1,13 @@
 """What it sees: a sweep of the learning rate whose loss never falls and rises or becomes NaN; or a training whose peak
-rate lies above the rates at which the sweep's loss falls, and whose loss is noisy, rises or is lost.
+rate lies above the rates at which the sweep's loss falls, and whose loss is noisy, rises or is lost; or first steps
+whose loss does not come down, and does at a lower rate.
 
 Why it hurts: each step overshoots the valley that it aims at; the loss stays high, oscillates, or is gone.
 
 Evidence: the sweep's loss against the rate, and the interval in which it falls. A training's rate above the
 interval says nothing alone (warm-up, norms and adaptive steps carry a training further than a sweep): its own loss
-must show the harm.
+must show the harm. Of a script: the same steps again, from the same weights on the same batches, at a tenth and at a
+hundredth of its rate.
 
 Remedy: lower the rate, or widen the sweep downward. Safe.
 
@@ -17,7 +19,10 @@ import math
 
 from trainwell.core.records.evidence import LearningCurves, LrSweep
 from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.forks import Forks
 from trainwell.core.records.observation import Observation
+from trainwell.core.records.steps import Steps
+from trainwell.diagnosis.forked import end, helped, is_stuck
 from trainwell.diagnosis.measures import blows_up, drop, trace
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -28,13 +33,44 @@ NOISY = 0.25
 NARROW = 0.1
 """Factor of the next rates: a decade."""
 
+BELOW = 0.1
+"""Share of the first value by which the loss must come down at a lower rate, where it does not come down as it is."""
+
+WORTH_MORE = 0.01
+"""Factor of the rates that are tried beside it: two decades are the usual error."""
+
+
+def suspected(steps: Steps) -> bool:
+    """Whether a script's first steps are worth taking again at a lower rate."""
+    return is_stuck(steps.values)
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
-    """Read the sweep; then the training's rate against it."""
+    """Read the sweep; then the training's rate against it; then the first steps at lower rates."""
     sweep = observation.lr_sweep
     if sweep is None:
-        return ()
+        return _forked(observation.forks) if observation.forks else ()
     return _sweep(sweep) or _training(sweep, observation.curves)
+
+
+def _forked(forks: Forks) -> tuple[Finding, ...]:
+    if not is_stuck(forks.unchanged):
+        return ()
+    lower = [each for each in forks.changed if each.changed == "learning rate" and each.factor < 1]
+    better = [each for each in lower if helped(forks.unchanged, each.values, gain=BELOW)]
+    if not better:
+        return ()
+    mildest = max(better, key=lambda each: each.factor)
+    first, last = forks.unchanged[0], end(forks.unchanged)
+    steps = len(forks.unchanged)
+    message = (
+        f"In {steps} steps the loss goes from {number(first)} to {number(last)}; the same steps at "
+        f"{number(mildest.factor)} times the learning rate bring it to {number(end(mildest.values))}."
+    )
+    numbers = {"first": first, "last": last, "factor": mildest.factor, "last_at_factor": end(mildest.values)}
+    remedy = Remedy(text=f"Multiply the learning rate by {number(mildest.factor)}.", proven=True)
+    cause = "Each step overshoots: the learning rate is too high."
+    return (RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,)),)
 
 
 def _sweep(sweep: LrSweep) -> tuple[Finding, ...]:
@@ -78,8 +114,8 @@ def _finding(message: str, numbers: dict[str, float], cause: str) -> Finding:
 RULE = Rule(
     code="OPT002",
     name="learning-rate-too-high",
-    needs=("lr_sweep",),
-    reads=("curves",),
+    needs=(),
+    reads=("lr_sweep", "forks", "curves"),
     find=find,
     page=__doc__ or "",
 )

@@ -1,0 +1,252 @@
+"""Which outputs of a captured network depend on which inputs: some are exchanged, and the others are looked at."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainwell.core.records.dependence import PositionDependence, SampleDependence
+from trainwell.core.records.finding import Where
+from trainwell.core.records.steps import LossSeen
+
+FEWEST_SAMPLES = 4
+FEWEST_POSITIONS = 4
+NEXT = 0.9
+"""Share of the targets that must be the input of the next position, for a network to be one that predicts it: ends of
+texts and padding are others."""
+EXCHANGED = 0.25
+"""Share of a batch's samples that are exchanged."""
+ROUNDING = 1e-4
+"""Of the outputs' standard deviation: sums of thousands of products in float32, in another order, differ by less."""
+
+
+class UntoldError(Exception):
+    """Whether outputs depend cannot be told; its text says why. It never leaves this room and the listener."""
+
+
+@dataclass(kw_only=True)
+class Call:
+    """A network as the script called it.
+
+    Attributes:
+        module: the network.
+        args: what it was given, copies.
+        options: by name, likewise.
+        output: shape of the first tensor that it returned.
+        where: the line.
+        repeated: whether a later step gave it the very same numbers.
+        targets: what outputs of that step were compared with.
+    """
+
+    module: nn.Module
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+    output: tuple[int, ...]
+    where: Where
+    repeated: bool = False
+    targets: list[Tensor] = field(default_factory=list)
+
+    def tensors(self) -> list[Tensor]:
+        """What it was given, of tensors."""
+        return list(_tensors((self.args, self.options)))
+
+    def again(self, before: Tensor, now: Tensor) -> Tensor:
+        """The first output in test mode, with one of its tensors in another's place."""
+        args, options = _with(self.args, before, now), _with(self.options, before, now)
+        with torch.no_grad():
+            made = next(_outputs(self.module(*args, **options)), None)
+        if made is None or tuple(made.shape) != self.output:
+            raise UntoldError("in test mode the network returns something else")
+        return made.detach().float()
+
+
+def kept(value: Any) -> Any:
+    """A copy that later steps do not change."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if type(value) in (tuple, list):
+        return type(value)(kept(each) for each in value)
+    if type(value) is dict:
+        return {name: kept(each) for name, each in value.items()}
+    return value
+
+
+def first_shape(output: Any) -> tuple[int, ...]:
+    """Of the first outputs that a network returned, a loss that it made itself aside; empty where there are none."""
+    return next((tuple(each.shape) for each in _outputs(output)), ())
+
+
+def sample_dependence(calls: Sequence[Call], losses: Sequence[LossSeen]) -> SampleDependence:
+    """Exchange some samples of a batch, and look at the outputs of the others.
+
+    Args:
+        calls: of the first step.
+        losses: that were seen.
+    Raises:
+        UntoldError: which axis holds the samples cannot be told, or the outputs are random.
+    """
+    call, inputs = _with_samples(calls, losses)
+    few = math.ceil(EXCHANGED * len(inputs))
+    worst: Tensor | None = None
+    # At either end: what runs through the samples in order carries a change onward alone.
+    for exchanged in (slice(0, few), slice(len(inputs) - few, len(inputs))):
+        others, left = inputs.clone(), torch.ones(len(inputs), dtype=torch.bool)
+        others[exchanged] = inputs.roll(few, 0)[exchanged]
+        left[exchanged] = False
+        before, after = _in_test_mode(call, inputs, others)
+        sizes = (after - before)[left].abs().flatten(1).amax(dim=1) / _spread(before)
+        worst = sizes if worst is None or sizes.max() > worst.max() else worst
+    assert worst is not None
+    return SampleDependence(
+        samples=len(worst), changed=int((worst > ROUNDING).sum()), size=worst.max().item(), where=call.where
+    )
+
+
+def position_dependence(calls: Sequence[Call]) -> PositionDependence:
+    """Exchange the later halves of sequences, and look at the outputs of the first.
+
+    Args:
+        calls: of the first step.
+    Raises:
+        UntoldError: no network predicts the next position of what it is given, or the outputs are random.
+    """
+    call, inputs, axis, predicted = _with_positions(calls)
+    length, batch = inputs.shape[axis], inputs.shape[1 - axis]
+    half = length // 2
+    later = inputs.narrow(axis, half, length - half)
+    others = inputs.clone()
+    others.narrow(axis, half, length - half).copy_(later.roll(1, 1 - axis) if batch > 1 else later.flip(axis))
+    before, after = (_by_position(each, batch, length, axis) for each in _in_test_mode(call, inputs, others))
+    sizes = (after - before)[:half].abs().flatten(1).amax(dim=1) / _spread(before)
+    return PositionDependence(
+        positions=half,
+        changed=int((sizes > ROUNDING).sum()),
+        size=sizes.max().item(),
+        predicted=predicted,
+        where=call.where,
+    )
+
+
+def _with_samples(calls: Sequence[Call], losses: Sequence[LossSeen]) -> tuple[Call, Tensor]:
+    """The call whose first axis holds samples beyond doubt, and its input."""
+    why = "no network's outputs were compared sample by sample"
+    for call in calls:
+        if not any(_one_each(call.output, seen) for seen in losses):
+            continue
+        tensors = call.tensors()
+        shape = tuple(tensors[0].shape) if tensors else ()
+        if len(tensors) != 1:
+            why = "the network takes more than one tensor, so samples may depend on each other by design"
+        elif len(shape) < 2 or shape[0] != call.output[0] or shape[0] < FEWEST_SAMPLES:
+            why = "the network's first axis is not that of the samples"
+        elif shape.count(shape[0]) > 1 or (len(shape) > 2 and shape[1] == 1 and len(shape) != 4):
+            why = "which axis holds the samples cannot be told"
+        elif call.repeated:
+            why = "all steps see the same batch, whose samples may depend on each other by design"
+        elif any(_mixes_by_design(module, len(shape)) for module in call.module.modules()):
+            why = "a layer of the network looks at the whole batch by design"
+        else:
+            return call, tensors[0]
+    raise UntoldError(why)
+
+
+def _one_each(output: tuple[int, ...], seen: LossSeen) -> bool:
+    """Whether a loss compared these outputs, one row or one picture a sample."""
+    if seen.outputs != output or not output:
+        return False
+    if seen.function in ("squared error", "Huber loss"):
+        return math.prod(output[1:]) == 1
+    return len(output) in (2, 4)
+
+
+def _mixes_by_design(module: nn.Module, dimensions: int) -> bool:
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        return not module.track_running_stats
+    # What has two dimensions is one sequence to them.
+    return isinstance(module, nn.RNNBase | nn.MultiheadAttention) and dimensions == 2
+
+
+def _with_positions(calls: Sequence[Call]) -> tuple[Call, Tensor, int, float]:
+    """The call that predicts the next position, its input, the axis of the positions, and how many it predicts."""
+    for call in calls:
+        for inputs in call.tensors():
+            if inputs.ndim < 2:
+                continue
+            for targets in call.targets:
+                for axis in (1, 0):
+                    share = _next_share(inputs, targets, axis)
+                    if share >= NEXT and inputs.shape[axis] >= FEWEST_POSITIONS:
+                        return call, inputs, axis, share
+    raise UntoldError("no network's targets are the next positions of its inputs")
+
+
+def _next_share(inputs: Tensor, targets: Tensor, axis: int) -> float:
+    """Share of the targets that are the input of the next position along an axis."""
+    length = inputs.shape[axis]
+    following = inputs.narrow(axis, 1, length - 1) if length > 1 else inputs[:0]
+    if targets.numel() == inputs.numel():
+        compared = targets.reshape(inputs.shape).narrow(axis, 0, length - 1)
+    elif targets.numel() == following.numel():
+        compared = targets.reshape(following.shape)
+    else:
+        return 0.0
+    return (compared == following).double().mean().item() if following.numel() else 0.0
+
+
+def _by_position(output: Tensor, batch: int, length: int, axis: int) -> Tensor:
+    """Outputs (positions, ...)."""
+    shape = (batch, length) if axis == 1 else (length, batch)
+    if tuple(output.shape[:2]) == shape:
+        return output.transpose(0, axis)
+    if output.shape[0] == batch * length:
+        return output.reshape(*shape, *output.shape[1:]).transpose(0, axis)
+    if output.ndim == 3 and axis == 1 and (output.shape[0], output.shape[2]) == shape:
+        return output.permute(2, 0, 1)
+    raise UntoldError("which output belongs to which position cannot be told")
+
+
+def _in_test_mode(call: Call, inputs: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs for both; the same ones must come out alike when asked twice."""
+    if torch.equal(inputs, others):
+        raise UntoldError("all samples of the batch are alike")
+    for module in call.module.modules():
+        # A module's own `train` may take other arguments.
+        module.training = False
+    before, twice = call.again(inputs, inputs), call.again(inputs, inputs)
+    if not before.isfinite().all():
+        raise UntoldError("the outputs are not finite")
+    if ((twice - before).abs() > ROUNDING * _spread(before)).any():
+        raise UntoldError("outputs in test mode differ from one call to the next")
+    return before, call.again(inputs, others)
+
+
+def _spread(outputs: Tensor) -> float:
+    return max(outputs.std().item(), torch.finfo(torch.float32).tiny)
+
+
+def _outputs(value: Any) -> Iterator[Tensor]:
+    return (each for each in _tensors(value) if each.is_floating_point() and each.ndim)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from _tensors(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _tensors(each)
+
+
+def _with(value: Any, before: Tensor, now: Tensor) -> Any:
+    if value is before:
+        return now
+    if type(value) in (tuple, list):
+        return type(value)(_with(each, before, now) for each in value)
+    if type(value) is dict:
+        return {name: _with(each, before, now) for name, each in value.items()}
+    return value

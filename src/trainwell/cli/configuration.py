@@ -1,0 +1,39 @@
+"""What pyproject.toml says of a check."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from trainwell.core.errors import SettingError, suggestion
+
+KEYS = {"select": list, "ignore": list, "fail-on": str, "steps": int, "budget": str}
+"""Of the table [tool.trainwell.check], with the kind of their values; as the options of the same names."""
+
+
+def check_settings(folder: Path) -> dict[str, Any]:
+    """The table [tool.trainwell.check] of the nearest pyproject.toml: in a folder, or in one above it.
+
+    Args:
+        folder: where to begin.
+    Returns:
+        Keys that are there; empty where there is no such file or table.
+    Raises:
+        SettingError: the file is no TOML, or the table has a key or a value that there is none of.
+    """
+    found = next(
+        (each / "pyproject.toml" for each in (folder, *folder.parents) if (each / "pyproject.toml").is_file()), None
+    )
+    if found is None:
+        return {}
+    try:
+        table = tomllib.loads(found.read_text("utf-8")).get("tool", {}).get("trainwell", {}).get("check", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"A configuration must be TOML, but {found} is none: {error}.") from error
+    for key, value in table.items():
+        if key not in KEYS:
+            raise SettingError(f'[tool.trainwell.check] in {found} has no key "{key}". {suggestion(key, KEYS)}')
+        codes = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        if not (codes if KEYS[key] is list else isinstance(value, KEYS[key])):
+            kind = {list: "a list of codes", str: "a text", int: "a whole number"}[KEYS[key]]
+            raise SettingError(f"`{key}` of [tool.trainwell.check] in {found} must be {kind}, but is {value!r}.")
+    return dict(table)
