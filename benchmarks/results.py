@@ -59,11 +59,12 @@ TABLES_ALONE = (
 """Of these, what only one kind of data goes through: figures of the others do not depend on it."""
 
 
-def source_hash(*folders: str, root: Path = ROOT) -> str:
+def source_hash(*folders: str, root: Path | None = None) -> str:
     """BLAKE2b of the Python files that a figure depends on, by path and code: comments and docstrings do not count.
 
     A file with "!" before it is left out.
     """
+    root = root or ROOT
     digest = hashlib.blake2b(digest_size=12)
     left_out = {root / name[1:] for name in folders if name.startswith("!")}
     for folder in (name for name in folders if not name.startswith("!")):

@@ -23,8 +23,8 @@ from trainwell.training.optimizer import build_schedule
 PROBE = 0.03
 """Share of the budget for the pretrained network's pass over the pictures that it is probed on; the network from
 scratch has the same again."""
-UNTIMED_A_STEP, UNTIMED_PICTURES = 8, 256
-"""Where no clock is read: passes of pictures that count as an optimizer step; of a probe, at most."""
+UNTIMED_PROBE, UNTIMED_A_STEP, UNTIMED_PICTURES = 0.04, 8, 256
+"""Where no clock is read: the same share; passes of pictures that count as an optimizer step; of a probe, at most."""
 FEWEST_A_CLASS = 6
 """Pictures of a class in the probe, two of them held out: with fewer, some classes are left out of it."""
 HELD_OUT = 1 / 3
@@ -146,7 +146,7 @@ class Probe:
                 device=setup.device,
             )
 
-        most = max(int(PROBE * context.clock.total), 1)
+        most = max(int(UNTIMED_PROBE * context.clock.total), 1)
         if context.clock.reads_time:
             # At rate 0 nothing is learnt yet.
             most = max(int(seconds / _seconds_a_step(steps(TIMED_STEPS, lambda _: 0.0))), 1)
@@ -158,7 +158,7 @@ class Probe:
     def _drawn(self) -> tuple[Tensor, Tensor]:
         """Pictures of the training part, of as many classes and as many a class as the budget allows."""
         context = self.context
-        most = int(min(UNTIMED_A_STEP * PROBE * context.clock.total, UNTIMED_PICTURES))
+        most = int(min(UNTIMED_A_STEP * UNTIMED_PROBE * context.clock.total, UNTIMED_PICTURES))
         if context.clock.reads_time:
             most = int(PROBE * context.clock.total / self.seconds)
         train_part = context.dataset.parts["train"]
