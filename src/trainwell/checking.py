@@ -90,9 +90,10 @@ def check(
         steps=heard.steps, samples=heard.samples, positions=heard.positions, reasons=heard.reasons
     )
     diagnosis = diagnose(observation, select=select)
-    wanted, why = _forks_wanted(heard, diagnosis, left=seconds - (perf_counter() - began), once=once)
+    left = seconds - (perf_counter() - began)
+    wanted, why = _forks_wanted(heard, diagnosis, left=left, once=once)
     if wanted:
-        run = partial(hear, target, arguments, module=module, steps=steps, seconds=seconds)
+        run = partial(hear, target, arguments, module=module, steps=steps, seconds=left)
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(lambda fork: _with_values(fork, run(fork=fork)), wanted))
         alike = tuple(fork for fork in found if len(fork.values) == heard.steps.taken)

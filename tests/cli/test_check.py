@@ -197,6 +197,8 @@ def test_annotations_for_github(check: Check) -> None:
         ('select = ["OPT016"]\nfail-on = "error"\nsteps = 4', 1, "1 finding in 4 optimizer steps"),
         ('fail-on = "never"', 0, ""),
         ('ignored = ["OPT016"]', 2, 'has no key "ignored". Did you mean "ignore"?'),
+        ('ignore = ["opt016"]', 0, ""),
+        ("steps = true", 2, "`steps` of [tool.trainwell.check]"),
         ('ignore = "OPT016"', 2, "`ignore` of [tool.trainwell.check]"),
         ("= 3", 2, "A configuration must be TOML"),
     ],

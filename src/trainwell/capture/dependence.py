@@ -12,8 +12,8 @@ from trainwell.core.records.dependence import PositionDependence, SampleDependen
 from trainwell.core.records.finding import Where
 from trainwell.core.records.steps import LossSeen
 
-FEWEST_SAMPLES = 4
-FEWEST_POSITIONS = 4
+FEWEST_SAMPLES, FEWEST_POSITIONS = 4, 4
+"""Below which half or a quarter of them is hardly one."""
 NEXT = 0.9
 """Share of the targets that must be the input of the next position, for a network to be one that predicts it: ends of
 texts and padding are others."""
@@ -90,16 +90,15 @@ def sample_dependence(calls: Sequence[Call], losses: Sequence[LossSeen]) -> Samp
     """
     call, inputs = _with_samples(calls, losses)
     few = math.ceil(EXCHANGED * len(inputs))
-    worst: Tensor | None = None
+    found = []
     # At either end: what runs through the samples in order carries a change onward alone.
     for exchanged in (slice(0, few), slice(len(inputs) - few, len(inputs))):
         others, left = inputs.clone(), torch.ones(len(inputs), dtype=torch.bool)
         others[exchanged] = inputs.roll(few, 0)[exchanged]
         left[exchanged] = False
         before, after = _in_test_mode(call, inputs, others)
-        sizes = (after - before)[left].abs().flatten(1).amax(dim=1) / _spread(before)
-        worst = sizes if worst is None or sizes.max() > worst.max() else worst
-    assert worst is not None
+        found.append(_sizes(before, after)[left])
+    worst = max(found, key=lambda sizes: sizes.max().item())
     return SampleDependence(
         samples=len(worst), changed=int((worst > ROUNDING).sum()), size=worst.max().item(), where=call.where
     )
@@ -116,11 +115,11 @@ def position_dependence(calls: Sequence[Call]) -> PositionDependence:
     call, inputs, axis, predicted = _with_positions(calls)
     length, batch = inputs.shape[axis], inputs.shape[1 - axis]
     half = length // 2
-    later = inputs.narrow(axis, half, length - half)
     others = inputs.clone()
-    others.narrow(axis, half, length - half).copy_(later.roll(1, 1 - axis) if batch > 1 else later.flip(axis))
+    later = others.narrow(axis, half, length - half)
+    later.copy_(later.roll(1, 1 - axis) if batch > 1 else later.flip(axis))
     before, after = (_by_position(each, batch, length, axis) for each in _in_test_mode(call, inputs, others))
-    sizes = (after - before)[:half].abs().flatten(1).amax(dim=1) / _spread(before)
+    sizes = _sizes(before, after)[:half]
     return PositionDependence(
         positions=half,
         changed=int((sizes > ROUNDING).sum()),
@@ -221,6 +220,11 @@ def _in_test_mode(call: Call, inputs: Tensor, others: Tensor) -> tuple[Tensor, T
     if ((twice - before).abs() > ROUNDING * _spread(before)).any():
         raise UntoldError("outputs in test mode differ from one call to the next")
     return before, call.again(inputs, others)
+
+
+def _sizes(before: Tensor, after: Tensor) -> Tensor:
+    """The largest change of each row, as a share of the outputs' standard deviation."""
+    return (after - before).abs().flatten(1).amax(dim=1) / _spread(before)
 
 
 def _spread(outputs: Tensor) -> float:

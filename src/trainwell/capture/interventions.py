@@ -32,8 +32,11 @@ def changed(fork: Fork) -> Iterator[None]:
 
 def by_feature(numbers: Tensor) -> Tensor:
     """Inputs (samples, ...) as (features, values): channels of pictures, the last axis of all else."""
-    axis = 1 if numbers.ndim == 4 and numbers.shape[1] in CHANNELS else numbers.ndim - 1
-    return numbers.transpose(0, axis).flatten(1)
+    return numbers.transpose(0, _feature_axis(numbers)).flatten(1)
+
+
+def _feature_axis(numbers: Tensor) -> int:
+    return 1 if numbers.ndim == 4 and numbers.shape[1] in CHANNELS else numbers.ndim - 1
 
 
 def _rate(factor: float) -> list[Any]:
@@ -81,5 +84,5 @@ def _statistics(given: Tensor) -> tuple[Tensor, Tensor]:
     mean, deviation = rows.mean(dim=1), rows.std(dim=1, correction=0)
     scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
     shape = [1] * given.ndim
-    shape[1 if given.ndim == 4 and given.shape[1] in CHANNELS else given.ndim - 1] = -1
+    shape[_feature_axis(given)] = -1
     return mean.view(shape), scale.view(shape)

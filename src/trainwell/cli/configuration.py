@@ -26,14 +26,19 @@ def check_settings(folder: Path) -> dict[str, Any]:
     if found is None:
         return {}
     try:
-        table = tomllib.loads(found.read_text("utf-8")).get("tool", {}).get("trainwell", {}).get("check", {})
+        table: Any = tomllib.loads(found.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"A configuration must be TOML, but {found} is none: {error}.") from error
+    for name in ("tool", "trainwell", "check"):
+        table = table.get(name, {})
+        if not isinstance(table, dict):
+            raise SettingError(f"[tool.trainwell.check] in {found} must be a table, but `{name}` is {table!r}.")
     for key, value in table.items():
         if key not in KEYS:
             raise SettingError(f'[tool.trainwell.check] in {found} has no key "{key}". {suggestion(key, KEYS)}')
         codes = isinstance(value, list) and all(isinstance(each, str) for each in value)
-        if not (codes if KEYS[key] is list else isinstance(value, KEYS[key])):
+        # True is a whole number to Python.
+        if not (codes if KEYS[key] is list else type(value) is KEYS[key]):
             kind = {list: "a list of codes", str: "a text", int: "a whole number"}[KEYS[key]]
             raise SettingError(f"`{key}` of [tool.trainwell.check] in {found} must be {kind}, but is {value!r}.")
-    return dict(table)
+    return {key: [each.upper() for each in value] if KEYS[key] is list else value for key, value in table.items()}

@@ -5,12 +5,12 @@ import statistics
 from collections.abc import Sequence
 
 STUCK = 0.05
-"""Share of its first value that a loss has not come down by: healthy trainings do within their first dozens of steps,
-or have a rate that is still warming up and that no lower one betters."""
+"""Share of its first value that a loss has not come down by. Chosen, and yet to be measured on many healthy trainings;
+one whose rate is still warming up is stuck too, and no lower rate betters it."""
 
 GAIN = 0.2
 """Share of the lower of a loss's beginning and end by which another training must end lower still. Batches and weights
-are the same, so chance is not the measure: much that is no fault lowers a loss by a tenth in a few dozen steps."""
+are the same, so chance is not the measure. Chosen, and yet to be measured on many healthy trainings."""
 
 SHORTEST = 9
 """Steps: of fewer, the last third is a step or two, and says more of its batch than of the training."""

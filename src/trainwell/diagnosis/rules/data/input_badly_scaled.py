@@ -64,7 +64,6 @@ def find(observation: Observation) -> tuple[Finding, ...]:
             remedies=(
                 Remedy(
                     text="Subtract the training part's mean of each feature and divide by its standard deviation.",
-                    proven=True,
                 ),
             ),
             where=seen.where,

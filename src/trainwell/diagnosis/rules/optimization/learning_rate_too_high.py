@@ -68,7 +68,7 @@ def _forked(forks: Forks) -> tuple[Finding, ...]:
         f"{number(mildest.factor)} times the learning rate bring it to {number(end(mildest.values))}."
     )
     numbers = {"first": first, "last": last, "factor": mildest.factor, "last_at_factor": end(mildest.values)}
-    remedy = Remedy(text=f"Multiply the learning rate by {number(mildest.factor)}.", proven=True)
+    remedy = Remedy(text=f"Multiply the learning rate by {number(mildest.factor)}.")
     cause = "Each step overshoots: the learning rate is too high."
     return (RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,)),)
 
