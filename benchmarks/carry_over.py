@@ -31,23 +31,26 @@ STEPS = 1_500
 NOT_COMPARED = ("seconds", "started", "hardware", "run")
 
 
-def digest(found: Any) -> str:
-    """Of a finished fit: all that it says but times, and its weights."""
+def said(found: Any) -> dict[str, Any]:
+    """Of a finished fit: all that it says, and a digest of its weights."""
     from trainwell.core.jsonio import to_json
 
-    made = hashlib.blake2b(json.dumps(_timeless(json.loads(to_json(found.result))), sort_keys=True).encode())
+    weights = hashlib.blake2b()
     for name, value in sorted(found.model.network.state_dict().items()):
-        made.update(name.encode() + value.detach().numpy().tobytes())
-    return made.hexdigest()[:16]
+        weights.update(name.encode() + value.detach().numpy().tobytes())
+    return {"result": json.loads(to_json(found.result)), "weights": weights.hexdigest()[:16]}
 
 
-def _timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _timeless(each) for key, each in value.items() if key not in NOT_COMPARED}
-    return [_timeless(each) for each in value] if isinstance(value, list) else value
+def agree(old: Any, new: Any) -> bool:
+    """Whether two results say the same, but times, and what the records of one source alone have a field for."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(agree(old[key], new[key]) for key in old.keys() & new.keys() if key not in NOT_COMPARED)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(agree, old, new))
+    return bool(old == new)
 
 
-def of_tables(_: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def of_tables(_: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Two splits of each table of the accuracy benchmark."""
     import tables
 
@@ -58,10 +61,10 @@ def of_tables(_: argparse.Namespace) -> Iterator[tuple[str, str]]:
             frame, test = tables.split(tables.load(name), name, repeat)
             with tempfile.TemporaryDirectory() as runs:
                 found = fit(frame, target=tables.TARGET, test=test, budget_steps=STEPS, seed=repeat, runs=Path(runs))
-                yield f"{name} {repeat}", digest(found)
+                yield f"{name} {repeat}", said(found)
 
 
-def of_small_pictures(_: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def of_small_pictures(_: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Gray pictures of 28 x 28, by both networks of the house."""
     from epoch import pictures
 
@@ -70,10 +73,10 @@ def of_small_pictures(_: argparse.Namespace) -> Iterator[tuple[str, str]]:
     for model in ("convnet", "resnet"):
         with tempfile.TemporaryDirectory() as runs:
             found = fit(pictures(2_000, 1), model=model, budget_steps=STEPS // 10, runs=Path(runs))
-            yield model, digest(found)
+            yield model, said(found)
 
 
-def of_features(chosen: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def of_features(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """A pretrained network's features of a split of each picture set, as the transfer benchmark's peer has them."""
     import picture_sets
     from transfer_peers import features, files_of
@@ -86,19 +89,34 @@ def of_features(chosen: argparse.Namespace) -> Iterator[tuple[str, str]]:
         yield name, hashlib.blake2b(found.tobytes()).hexdigest()[:16]
 
 
-KINDS: dict[str, Callable[[argparse.Namespace], Iterator[tuple[str, str]]]] = {
+def of_pretrained(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """Fits of a split of two picture sets, from a pretrained network."""
+    import picture_sets
+
+    from trainwell.verbs import fit
+
+    for name in ("emoji", "photographs"):
+        folder = picture_sets.build(name, chosen.sets_folder)
+        with tempfile.TemporaryDirectory() as scratch:
+            split = picture_sets.split(folder, 0, Path(scratch))
+            found = fit(split / "train", test=split / "test", budget_steps=STEPS, seed=0, runs=Path(scratch) / "runs")
+            yield name, said(found)
+
+
+KINDS: dict[str, Callable[[argparse.Namespace], Iterator[tuple[str, Any]]]] = {
     "tables": of_tables,
     "small-pictures": of_small_pictures,
     "features": of_features,
+    "pretrained": of_pretrained,
 }
 
 
-def digests(source: Path, chosen: argparse.Namespace) -> dict[str, str]:
+def digests(source: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """What the work comes to with a source, in a process of its own."""
     command = [sys.executable, __file__, chosen.commit, chosen.kind, "--child", "--sets-folder", chosen.sets_folder]
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -132,7 +150,7 @@ def main() -> None:
         subprocess.run(["tar", "x", "-C", folder], input=archive.stdout, check=True)
         with ThreadPoolExecutor(2) as pool:
             old, new = pool.map(lambda source: digests(source, chosen), (before / "src", ROOT / "src"))
-        differing = [case for case in new if old.get(case) != new[case]]
+        differing = [case for case in new if case not in old or not agree(old[case], new[case])]
         if differing:
             raise SystemExit(f"Not carried over: {', '.join(differing)} came out otherwise than with {chosen.commit}.")
         proof = f"from {chosen.commit}: {chosen.kind} equal bit for bit in {len(new)} cases"

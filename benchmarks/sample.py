@@ -23,6 +23,7 @@ from typing import Any
 import fashion
 import picture_sets
 import tables
+from faults.corpus import corpus
 from results import FOLDER, ROOT, arguments
 
 SCRIPTS = ROOT / "benchmarks"
@@ -110,6 +111,25 @@ def pretrained() -> Sample:
     [repeat] = chosen([str(repeat) for repeat in range(10)], 1)
     options = ("--sets", "emoji", "--first", repeat, "--repeats", "1", "--only", "fit", "logistic")
     return Sample("transfer", options, (f"emoji fit {repeat}",), pretrained_problems)
+
+
+def faults() -> Sample:
+    """Three healthy scripts, and three with a fault that the run itself proves, of the half that rules are made on."""
+    cases = [case for case in corpus() if not case.set_aside]
+    healthy = chosen([case.name for case in cases if not case.code], 3)
+    faulty = chosen([case.name for case in cases if case.exact], 3)
+    names = (*healthy, *faulty)
+    return Sample("detect", ("--only", *names), names, fault_problems)
+
+
+def fault_problems(line: Line, committed: Line | None) -> list[str]:
+    """A check that failed, a false alarm, or a fault that was found before and no longer is."""
+    if "failed" in line:
+        return [line["failed"]]
+    if not line["code"]:
+        return [f"false alarm: {', '.join(line['said'])}"] if line["said"] else []
+    found_before = committed is not None and committed.get("detected", False)
+    return [f"{line['code']} is no longer found"] if found_before and not line["detected"] else []
 
 
 def accuracy_problems(line: Line, committed: Line | None) -> list[str]:
@@ -233,6 +253,7 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
     "accuracy": accuracy,
     "transfer": pretrained,
     "fashion": fashion_in_a_minute,
+    "detect": faults,
 }
 """What is sampled of each benchmark; the quick ones first."""
 

@@ -25,7 +25,8 @@ STUCK = Heard(
 
 
 def wanted(heard: Heard, *, left: float = 50.0, once: bool = False) -> tuple[list[tuple[str, float]], str]:
-    forks, why = _forks_wanted(heard, diagnose(Observation(steps=heard.steps)), left=left, once=once)
+    seen = [Observation(steps=heard.steps)]
+    forks, why = _forks_wanted(heard, seen, [diagnose(each) for each in seen], left=left, once=once, select=None)
     return [(fork.changed, fork.factor) for fork in forks], why
 
 

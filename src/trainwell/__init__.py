@@ -8,23 +8,38 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trainwell.capture.given import Setup
     from trainwell.core.version import VERSION as __version__
-    from trainwell.training.setup import Setup
-    from trainwell.verbs import Fitted, export, fit, load, report, resume
+    from trainwell.verbs import Fitted, check, export, find_lr, fit, load, report, resume, watch
 
 # Loaded on first use (PEP 562): `trainwell --version` need not wait for torch.
 _PLACES = {
     "Fitted": ("trainwell.verbs", "Fitted"),
-    "Setup": ("trainwell.training.setup", "Setup"),
+    "Setup": ("trainwell.capture.given", "Setup"),
     "__version__": ("trainwell.core.version", "VERSION"),
+    "check": ("trainwell.verbs", "check"),
     "export": ("trainwell.verbs", "export"),
+    "find_lr": ("trainwell.verbs", "find_lr"),
     "fit": ("trainwell.verbs", "fit"),
     "load": ("trainwell.verbs", "load"),
     "report": ("trainwell.verbs", "report"),
     "resume": ("trainwell.verbs", "resume"),
+    "watch": ("trainwell.verbs", "watch"),
 }
 
-__all__ = ["Fitted", "Setup", "__version__", "export", "fit", "load", "report", "resume"]
+__all__ = [
+    "Fitted",
+    "Setup",
+    "__version__",
+    "check",
+    "export",
+    "find_lr",
+    "fit",
+    "load",
+    "report",
+    "resume",
+    "watch",
+]
 
 
 def __getattr__(name: str) -> Any:

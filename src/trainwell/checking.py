@@ -4,30 +4,38 @@ What a rule suspects it confirms by a fork: the script is run again, from its be
 outside. That is slower than to replay what was recorded, and it is the script itself, whatever it does between steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from trainwell.capture.runner import Heard, hear
 from trainwell.capture.source import is_ignored
-from trainwell.core.errors import ScriptError
+from trainwell.core.errors import ScriptError, SettingError
+from trainwell.core.records.finding import Finding
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.steps import Steps
-from trainwell.diagnosis.diagnose import Diagnosis, diagnose
-from trainwell.diagnosis.forked import SHORTEST
-from trainwell.diagnosis.rules.data import input_badly_scaled
-from trainwell.diagnosis.rules.optimization import learning_rate_too_high
+from trainwell.diagnosis.causes import root_causes_first
+from trainwell.diagnosis.diagnose import Diagnosis, diagnose, forks_wanted
+from trainwell.diagnosis.forked import SHORTEST, in_words
+from trainwell.mending import mend
+
+if TYPE_CHECKING:
+    from trainwell.capture.given import Setup
 
 STEPS = 30
 """Optimizer steps that are heard: what the rules see shows itself in the first few."""
 SECONDS = 60.0
+AT_ONCE = 2
+"""Forks that run beside each other."""
 SLOWER = 1.5
 """A fork may take so many times as long as the run before it: two of them share the processor."""
-EXPLAINED = ("OPT014",)
-"""Errors that a fork may find the cause of; the others are causes themselves."""
+EXPLAINED = ("OPT014", "DEP003", "DAT010", "DAT011", "OPT017", "SCH005", "REG006", "TRF003")
+"""Errors that a fork may find the cause of, or that do not keep the first steps from learning; the others are causes
+themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +49,7 @@ class Checked:
         seconds: from the start of the script to the last word on it.
         diagnosis: findings, and the rules that could not speak.
         ignored: findings that a comment at their line asks not to be told.
+        forks: what was tried beside it; None: nothing was.
     """
 
     target: str
@@ -49,6 +58,7 @@ class Checked:
     seconds: float
     diagnosis: Diagnosis
     ignored: int = 0
+    forks: Forks | None = None
 
     @property
     def taken(self) -> int:
@@ -64,17 +74,19 @@ def check(
     steps: int = STEPS,
     seconds: float = SECONDS,
     once: bool = False,
+    fix: bool = False,
     select: Sequence[str] | None = None,
 ) -> Checked:
     """Run a training script for some steps, unchanged, and say what is wrong with it.
 
     Args:
-        target: a file, or a module's name.
+        target: a file, a file:function that returns what is to be trained, or a module's name.
         arguments: its own.
         module: whether `target` is a module, as after python -m.
         steps: optimizer steps that are heard, >= 1.
         seconds: that it may take, > 0.
         once: run the script once and no more: what a rule suspects stays unconfirmed and unsaid.
+        fix: try the remedies too, with three other seeds each; that may take as long again for each.
         select: codes of the rules to ask; None for all.
     Returns:
         Findings with their lines, root causes first.
@@ -82,26 +94,75 @@ def check(
         SettingError: there is no such script, or an argument is outside its range.
         ScriptError: the script raised before a step could be heard, or took none.
     """
+    run = partial(hear, target, arguments, module=module, steps=steps)
+    return _checked(target, run, seconds=seconds, once=once, fix=fix, select=select)
+
+
+def check_setup(
+    setup: "Setup",
+    *,
+    steps: int = STEPS,
+    seconds: float = SECONDS,
+    once: bool = False,
+    fix: bool = False,
+    select: Sequence[str] | None = None,
+) -> Checked:
+    """Train copies of what a Setup holds for some steps, and say what is wrong with it.
+
+    Args:
+        setup: is left as it is, and so are all generators.
+        steps: optimizer steps that are heard, >= 1.
+        seconds: that it may take, > 0.
+        once: train once and no more.
+        fix: try the remedies too, with three other seeds each.
+        select: codes of the rules to ask; None for all.
+    Returns:
+        Findings, root causes first.
+    Raises:
+        SettingError: an argument is outside its range.
+        ScriptError: no optimizer step was taken.
+    """
+    from trainwell.capture.rehearse import hear_setup
+
+    if steps < 1 or not seconds > 0:
+        raise SettingError(f"`steps >= 1` and `seconds > 0` must hold, but got {steps} and {seconds:g}.")
+    run = partial(hear_setup, setup, steps=steps)
+    return _checked("the Setup", run, seconds=seconds, once=once, fix=fix, select=select, at_once=1)
+
+
+def _checked(
+    target: str,
+    run: Callable[..., Heard],
+    *,
+    seconds: float,
+    once: bool,
+    fix: bool,
+    select: Sequence[str] | None,
+    at_once: int = AT_ONCE,
+) -> Checked:
+    """The first run, the forks that it gives reason for, and what the rules say of both."""
     began = perf_counter()
-    heard = hear(target, arguments, module=module, steps=steps, seconds=seconds)
-    if heard.steps is None or heard.steps.taken == 0:
+    heard = run(seconds=seconds)
+    if heard.state == "refused":
+        raise SettingError(heard.error)
+    if heard.steps is None or (heard.steps.taken == 0 and not any(each.classes for each in heard.steps.targets)):
         raise ScriptError(_no_step(target, heard, seconds), traceback=heard.error)
-    observation = Observation(
-        steps=heard.steps, samples=heard.samples, positions=heard.positions, reasons=heard.reasons
-    )
-    diagnosis = diagnose(observation, select=select)
+    observations = _observations(heard)
+    first = [diagnose(each, select=select) for each in observations]
     left = seconds - (perf_counter() - began)
-    wanted, why = _forks_wanted(heard, diagnosis, left=left, once=once)
+    wanted, why = _forks_wanted(heard, observations, first, left=left, once=once, select=select)
     if wanted:
-        run = partial(hear, target, arguments, module=module, steps=steps, seconds=left)
-        with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(lambda fork: _with_values(fork, run(fork=fork)), wanted))
+        with ThreadPoolExecutor(at_once) as pool:
+            found = list(pool.map(lambda fork: _with_values(fork, run(seconds=left, fork=fork)), wanted))
         alike = tuple(fork for fork in found if len(fork.values) == heard.steps.taken)
-        observation = replace(observation, forks=Forks(unchanged=heard.steps.values, changed=alike))
+        forks = Forks(unchanged=heard.steps.values, changed=alike)
+        observations = tuple(replace(each, forks=forks) for each in observations)
     else:
-        observation = replace(observation, reasons={**observation.reasons, "forks": why})
-    said = diagnose(observation, select=select)
+        observations = tuple(replace(each, reasons={**each.reasons, "forks": why}) for each in observations)
+    said = _joined([diagnose(each, select=select) for each in observations])
     kept = tuple(each for each in said.findings if not is_ignored(each.code, each.where))
+    if fix:
+        kept = _mended(kept, observations[0].forks, partial(run, seconds=seconds), at_once)
     return Checked(
         target=target,
         heard=heard,
@@ -109,28 +170,80 @@ def check(
         seconds=perf_counter() - began,
         diagnosis=replace(said, findings=kept),
         ignored=len(said.findings) - len(kept),
+        forks=observations[0].forks,
     )
 
 
-def _forks_wanted(heard: Heard, diagnosis: Diagnosis, *, left: float, once: bool) -> tuple[tuple[Fork, ...], str]:
+def _mended(
+    findings: Sequence[Finding], forks: Forks | None, run: Callable[..., Heard], at_once: int
+) -> tuple[Finding, ...]:
+    """The findings, with their roots' remedies tried."""
+
+    def codes(heard: Heard) -> list[str]:
+        said = [each for observation in _observations(heard) for each in diagnose(observation).findings]
+        return [each.code for each in said if each.severity != "info"]
+
+    found = []
+    for each in findings:
+        if each.severity == "info":
+            found.append(each)
+            continue
+        made = () if forks is None or each.confirmed_by is None else forks.changed
+        fork = next((other for other in made if each.confirmed_by and in_words(other) == each.confirmed_by.fork), None)
+        tried = mend(each, run, codes, fork=fork, at_once=at_once)
+        found.append(each if tried is None else replace(each, remedies=(tried, *each.remedies[1:])))
+    return tuple(found)
+
+
+def _observations(heard: Heard) -> tuple[Observation, ...]:
+    """What was measured; where there are several networks, once for the layers of each."""
+    after = heard.afterwards
+    first = Observation(
+        steps=heard.steps,
+        samples=after.samples,
+        positions=after.positions,
+        inputs=after.inputs,
+        randomness=after.randomness,
+        workers=after.workers,
+        further_labels=after.further_labels,
+        evaluation=after.evaluation,
+        reasons=after.reasons,
+    )
+    return tuple(replace(first, initial_loss=start) for start in after.starts) or (first,)
+
+
+def _joined(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
+    """One diagnosis of all networks; what is said of several alike is said once."""
+    findings: dict[tuple[object, ...], Finding] = {}
+    for diagnosis in diagnoses:
+        for each in diagnosis.findings:
+            findings.setdefault((each.code, each.message, each.where), each)
+    return replace(diagnoses[0], findings=root_causes_first(findings.values()))
+
+
+def _forks_wanted(
+    heard: Heard,
+    observations: Sequence[Observation],
+    diagnoses: Sequence[Diagnosis],
+    *,
+    left: float,
+    once: bool,
+    select: Sequence[str] | None,
+) -> tuple[tuple[Fork, ...], str]:
     """What is to be tried; where nothing is, why."""
-    steps = heard.steps
-    if steps is None or any(each.severity == "error" and each.code not in EXPLAINED for each in diagnosis.findings):
+    said = [each for diagnosis in diagnoses for each in diagnosis.findings]
+    if any(each.severity == "error" and each.code not in EXPLAINED for each in said):
         return (), "what was found is a cause itself"
-    wanted: tuple[Fork, ...] = ()
-    if learning_rate_too_high.suspected(steps):
-        factors = (learning_rate_too_high.NARROW, learning_rate_too_high.WORTH_MORE)
-        wanted += tuple(Fork(changed="learning rate", factor=factor) for factor in factors)
-    if input_badly_scaled.suspected(steps):
-        wanted += (Fork(changed="standardized input"),)
+    wanted = tuple(dict.fromkeys(fork for each in observations for fork in forks_wanted(each, select=select)))
     if not wanted:
         return (), "nothing in the first steps gives a reason to try them otherwise"
-    why = _incomparable(steps)
-    if not why and once:
-        why = "the script was to be run once"
-    if not why and SLOWER * heard.seconds * -(-len(wanted) // 2) > left:
-        why = f"running the script again would take longer than the {max(left, 0):.0f} s left of the budget"
-    return ((), why) if why else (wanted, "")
+    why = _incomparable(heard.steps) if heard.steps else "no steps"
+    if why or once:
+        return (), why or "the script was to be run once"
+    rounds = int(left / (SLOWER * heard.seconds))
+    if rounds < 1:
+        return (), f"running the script again would take longer than the {max(left, 0):.0f} s left of the budget"
+    return wanted[: rounds * AT_ONCE], ""
 
 
 def _incomparable(steps: Steps) -> str:

@@ -7,15 +7,22 @@ from typing import Any
 
 from torch import nn
 
+from trainwell import checking, sweeping
+from trainwell.capture.given import Setup
+from trainwell.core.errors import SettingError
 from trainwell.core.protocols import Progress
+from trainwell.core.records.evidence import LrSweep
+from trainwell.core.records.finding import Finding
 from trainwell.core.records.run import Result, RunRecord
 from trainwell.deployment import SUFFIXES, Exported
 from trainwell.deployment import export as export_model
 from trainwell.recipe import fit as recipe
 from trainwell.recipe.predict import Predictor, load_predictor
 from trainwell.recipe.read_run import read_run
+from trainwell.report.check_report import CheckReport
 from trainwell.report.page import write
 from trainwell.store.folder import find_run
+from trainwell.watching import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +68,86 @@ def resume(name: str, data: Any = None, *, progress: Progress | None = None, **o
         options: of `trainwell.recipe.fit.resume`.
     """
     return _reported(recipe.resume(name, data, progress=progress, **options))
+
+
+def check(
+    target: Setup | nn.Module | str | Path,
+    data: Any = None,
+    *,
+    arguments: tuple[str, ...] = (),
+    steps: int = checking.STEPS,
+    budget_seconds: float = checking.SECONDS,
+    select: tuple[str, ...] | None = None,
+    fix: bool = False,
+    **fields: Any,
+) -> CheckReport:
+    """Say why a network does not train.
+
+    Args:
+        target: a Setup; a network, with its `data`; or a script's path, which is run for real in another process.
+        data: what the network is trained on: a pair of tensors or arrays, a Dataset or a DataLoader.
+        arguments: the script's own.
+        steps: optimizer steps that are looked at, >= 1.
+        budget_seconds: that it may take, > 0.
+        select: codes of the rules to ask; None for all.
+        fix: try the remedies too, with three other seeds each.
+        fields: of the Setup, where `target` is a network: loss, optimizer, val, batch_size, step, seed.
+    Returns:
+        Findings, root causes first; a notebook shows it as a page. What is handed over is left as it is.
+    Raises:
+        SettingError: parts that cannot be trained, or an argument outside its range.
+        ScriptError: the script took no step.
+    """
+    if isinstance(target, str | Path):
+        if data is not None or fields:
+            raise SettingError(f"A script brings its own data and loss, but got {target} and more. Pass it alone.")
+        return CheckReport(
+            checking.check(str(target), arguments, steps=steps, seconds=float(budget_seconds), fix=fix, select=select)
+        )
+    setup = target if isinstance(target, Setup) else Setup(target, train=data, **fields)
+    found = checking.check_setup(setup, steps=steps, seconds=float(budget_seconds), fix=fix, select=select)
+    return CheckReport(found)
+
+
+def watch(*, select: tuple[str, ...] | None = None, tell: Callable[[Finding], None] | None = None) -> Watch:
+    """Watch a training of your own: `with trainwell.watch() as watched: ...`, then `watched.findings`.
+
+    Args:
+        select: codes of the rules to ask; None for all.
+        tell: is handed each finding once, as soon as it stands.
+    Returns:
+        A context; nothing of the training within is changed.
+    Raises:
+        SettingError: `select` names a rule that does not exist.
+    """
+    return Watch(select=select, tell=tell)
+
+
+def find_lr(
+    target: Setup | nn.Module | str | Path,
+    data: Any = None,
+    *,
+    arguments: tuple[str, ...] = (),
+    steps: int = sweeping.STEPS,
+    budget_seconds: float = sweeping.SECONDS,
+    **fields: Any,
+) -> LrSweep:
+    """The learning rate at which a training goes down: its first steps, at rates that rise from 1e-6 to 10.
+
+    Args:
+        target: as for `check`.
+        data: likewise.
+        arguments: the script's own.
+        steps: of the sweep, >= 10.
+        budget_seconds: that it may take, > 0.
+        fields: of the Setup, where `target` is a network.
+    Returns:
+        `.lr`, `.interval`, `.usable`, `.curve`. What is handed over is left as it is.
+    """
+    if isinstance(target, str | Path):
+        return sweeping.find_lr(str(target), arguments, steps=steps, seconds=float(budget_seconds))
+    setup = target if isinstance(target, Setup) else Setup(target, train=data, **fields)
+    return sweeping.find_lr_of_setup(setup, steps=steps, seconds=float(budget_seconds))
 
 
 def load(

@@ -16,6 +16,8 @@ Step = Callable[[nn.Module, int], Tensor]
 def asked(
     model: nn.Module, step: Step, *, steps: int = 2
 ) -> tuple[SampleDependence | None, PositionDependence | None, dict[str, str]]:
+    # Whoever was asked before is left in test mode.
+    model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     listener = Listener(lambda _: None)
     with listener.listening():
@@ -23,9 +25,9 @@ def asked(
             optimizer.zero_grad()
             step(model, number).backward()
             optimizer.step()
-        found = listener.depend()
+        found = listener.afterwards()
     assert listener.troubles == []
-    return found
+    return found.samples, found.positions, found.reasons
 
 
 def drawn(*shape: int, number: int = 0) -> Tensor:

@@ -103,11 +103,11 @@ def heard(train: Train) -> tuple[Steps, dict[str, Tensor]]:
 def test_nothing_is_disturbed(train: Train) -> None:
     model, inputs, labels = made()
     train(model, inputs, labels)
-    alone = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]  # noqa: NPY002 - scripts use it
+    alone = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
     _, weights = heard(train)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), alone[0])
-    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], alone[1])  # noqa: NPY002
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], alone[1])
 
 
 def test_nothing_is_left_behind() -> None:
@@ -208,14 +208,14 @@ def test_trouble_of_ours_is_told_and_reaches_nobody(monkeypatch: pytest.MonkeyPa
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no graph")
 
-    monkeypatch.setattr("trainwell.capture.listener.losses_of", broken)
+    monkeypatch.setattr("trainwell.capture.ears.values.losses_of", broken)
     model, inputs, labels = made()
     before = copy.deepcopy(model.state_dict())
     listener = Listener(lambda _: None)
     with listener.listening():
         plain(model, inputs, labels)
-    assert listener.taken == 5
-    assert listener.troubles == ["backward: RuntimeError: no graph"]
+    assert listener.scene.taken == 5
+    assert listener.troubles == ["Values.backward: RuntimeError: no graph"]
     assert not torch.equal(before["0.weight"], model.state_dict()["0.weight"])
 
 

@@ -17,7 +17,7 @@ from trainwell.cli.budget import read_budget
 from trainwell.core.errors import SettingError
 
 Said = tuple[int, str, str]
-COMMANDS = ("fit", "check", "predict", "export", "report", "runs", "rule")
+COMMANDS = ("fit", "check", "watch", "find-lr", "predict", "export", "report", "runs", "rule")
 EXECUTABLE = str(Path(sys.executable).with_name("trainwell"))
 
 

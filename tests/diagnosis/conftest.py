@@ -3,9 +3,11 @@
 import copy
 import itertools
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,6 +27,8 @@ from trainwell.core.records.evidence import (
     Yardstick,
 )
 from trainwell.core.records.layout import InputLayout, OutputLayout
+
+sys.path.insert(0, str(Path(__file__).parent / "trainings"))
 
 Rate = Callable[[float], float]
 

@@ -5,17 +5,17 @@ import math
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from rows import Row, heard, loop
 from torch import nn
 
 from trainwell.activations import ACTIVATIONS
 from trainwell.capture.interventions import changed
-from trainwell.capture.listener import Listener
 from trainwell.core.records.curve import Curve
 from trainwell.core.records.data import DataRecord
 from trainwell.core.records.evidence import SmallSample
@@ -111,37 +111,6 @@ def late_burst(progress: float) -> float:
     return 1.0 if progress < 0.5 else 100.0
 
 
-def _heard(train: Callable[[], None]) -> Observation:
-    listener = Listener(lambda _: None)
-    with listener.listening():
-        train()
-        samples, positions, reasons = listener.depend()
-    return Observation(steps=listener.heard(), samples=samples, positions=positions, reasons=reasons)
-
-
-def _loop(
-    model: nn.Module,
-    loss: Callable[[torch.Tensor], torch.Tensor],
-    *,
-    inputs: torch.Tensor,
-    lr: float = 0.05,
-    zero_every: int = 1,
-    steps: int = 6,
-) -> Callable[[], None]:
-    """Some optimizer steps, one a backward pass or one in `zero_every` of them; 0 never clears the gradients."""
-
-    def train() -> None:
-        optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-        for number in range(steps * max(zero_every, 1)):
-            loss(model(inputs[number : number + 8])).backward()
-            if (number + 1) % max(zero_every, 1) == 0:
-                optimizer.step()
-                if zero_every:
-                    optimizer.zero_grad()
-
-    return train
-
-
 def _forked(lab: Any, *, lr: float = 0.3, scales: float = 1.0) -> Observation:
     """The first steps on digits, their features of scales apart, and the same with one thing changed."""
     split = lab.digits()
@@ -149,7 +118,7 @@ def _forked(lab: Any, *, lr: float = 0.3, scales: float = 1.0) -> Observation:
 
     def steps() -> Callable[[], None]:
         model = lab.mlp(64, 32, 10)
-        return _loop(
+        return loop(
             model,
             lambda out: F.cross_entropy(out, split.y[:8]),
             inputs=inputs.repeat(4, 1),
@@ -157,11 +126,11 @@ def _forked(lab: Any, *, lr: float = 0.3, scales: float = 1.0) -> Observation:
             steps=15,
         )
 
-    plain = _heard(steps())
+    plain = heard(steps())
     tried = []
     for fork in (Fork(changed="learning rate", factor=0.1), Fork(changed="standardized input")):
         with changed(fork):
-            again = _heard(steps())
+            again = heard(steps())
         assert again.steps is not None
         tried.append(replace(fork, values=again.steps.values))
     assert plain.steps is not None
@@ -172,7 +141,7 @@ def _cross_entropy(lab: Any, *last: nn.Module, zero_every: int = 1) -> Observati
     split = lab.digits()
     labels = split.y[:8]
     model = nn.Sequential(*lab.mlp(64, 16, 10), *last)
-    return _heard(_loop(model, lambda out: F.cross_entropy(out, labels), inputs=split.x, zero_every=zero_every))
+    return heard(loop(model, lambda out: F.cross_entropy(out, labels), inputs=split.x, zero_every=zero_every))
 
 
 def _squared(lab: Any, targets: torch.Tensor, *, lr: float = 0.05) -> Observation:
@@ -180,13 +149,13 @@ def _squared(lab: Any, targets: torch.Tensor, *, lr: float = 0.05) -> Observatio
     with warnings.catch_warnings():
         # torch warns of shapes that differ, and of what is no fault likewise.
         warnings.simplefilter("ignore", UserWarning)
-        return _heard(_loop(lab.mlp(64, 16, 1), lambda out: F.mse_loss(out, targets), inputs=split.x, lr=lr))
+        return heard(loop(lab.mlp(64, 16, 1), lambda out: F.mse_loss(out, targets), inputs=split.x, lr=lr))
 
 
 def _nll(lab: Any) -> Observation:
     split = lab.digits()
     model = lab.mlp(64, 16, 10)
-    return _heard(_loop(model, lambda out: F.nll_loss(F.log_softmax(out, dim=1), split.y[:8]), inputs=split.x))
+    return heard(loop(model, lambda out: F.nll_loss(F.log_softmax(out, dim=1), split.y[:8]), inputs=split.x))
 
 
 class _Deep(nn.Module):
@@ -207,17 +176,15 @@ class _Deep(nn.Module):
 
 
 class _Cut(nn.Module):
-    """Features that nothing goes back through, by one means or the other."""
+    """Features that nothing goes back through, and that may be frozen."""
 
     def __init__(self, *, meant: bool) -> None:
         super().__init__()
-        self.meant = meant
         self.features, self.last = nn.Linear(64, 16), nn.Linear(16, 10)
+        self.features.requires_grad_(not meant)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        with torch.set_grad_enabled(not self.meant):
-            features = self.features(x).relu()
-        found: torch.Tensor = self.last(features.detach())
+        found: torch.Tensor = self.last(self.features(x).relu().detach())
         return found
 
 
@@ -238,7 +205,7 @@ def _classifier(lab: Any, model: nn.Module, *shape: int) -> Observation:
     torch.manual_seed(0)
     split = lab.digits()
     inputs = split.x.unflatten(1, shape) if shape else split.x
-    return _heard(_loop(model, lambda out: F.cross_entropy(out, split.y[:8]), inputs=inputs))
+    return heard(loop(model, lambda out: F.cross_entropy(out, split.y[:8]), inputs=inputs))
 
 
 def _speller(*, causal: bool) -> Observation:
@@ -260,10 +227,13 @@ def _speller(*, causal: bool) -> Observation:
     text = torch.randint(5, (20, 17))
     model = Speller()
     following = text[:8, 1:].flatten()
-    return _heard(
-        _loop(model, lambda out: F.cross_entropy(out.flatten(0, 1), following), inputs=text[:8, :16].repeat(3, 1))
+    return heard(
+        loop(model, lambda out: F.cross_entropy(out.flatten(0, 1), following), inputs=text[:8, :16].repeat(3, 1))
     )
 
+
+ROOMS: tuple[str, ...] = ("rows_network", "rows_ranks", "rows_data", "rows_regularizing", "rows_loop")
+"""Files beside this one that have ROWS and CASES of their own."""
 
 CASES: dict[str, Callable[[Any], Observation]] = {
     # The first steps, as a script takes them.
@@ -285,8 +255,8 @@ CASES: dict[str, Callable[[Any], Observation]] = {
     "column against row": lambda lab: _squared(lab, torch.arange(8.0)),
     "one target for all": lambda lab: _squared(lab, torch.ones(1)),
     "steps too large": lambda lab: _squared(lab, torch.ones(8, 1), lr=1e20),
-    "NaN in a batch": lambda lab: _heard(
-        _loop(lab.mlp(64, 16, 1), lambda out: out.square().mean(), inputs=lab.digits().x / 0.0)
+    "NaN in a batch": lambda lab: heard(
+        loop(lab.mlp(64, 16, 1), lambda out: out.square().mean(), inputs=lab.digits().x / 0.0)
     ),
     # Step 0.
     "digits": lambda lab: Observation(data=lab.record(lab.digits()), look=lab.look(lab.digits())),
@@ -376,23 +346,7 @@ CASES: dict[str, Callable[[Any], Observation]] = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One way in which a rule fires."""
-
-    code: str
-    fires: str
-    misses: str
-    severity: str
-    message: str
-    threshold: str
-    changed_to: float
-
-    def __str__(self) -> str:
-        return f"{self.code}-{self.fires}"
-
-
-ROWS = (
+OWN_ROWS = (
     Row(
         code="ACT006",
         fires="softmax before cross-entropy",
@@ -880,13 +834,18 @@ ROWS = (
 )
 
 
+MORE = [importlib.import_module(name) for name in ROOMS]
+ROWS: tuple[Row, ...] = (*OWN_ROWS, *(row for room in MORE for row in room.ROWS))
+ALL_CASES = CASES | {name: made for room in MORE for name, made in room.CASES.items()}
+
+
 @pytest.fixture(scope="session")
 def case(lab: Any) -> Callable[[str], Observation]:
     done: dict[str, Observation] = {}
 
     def run(name: str) -> Observation:
         if name not in done:
-            done[name] = CASES[name](lab)
+            done[name] = ALL_CASES[name](lab)
         return done[name]
 
     return run

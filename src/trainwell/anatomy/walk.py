@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -414,7 +415,8 @@ def _joined(inside: str, name: str) -> str:
 
 def _storage(tensor: Tensor) -> int:
     """What a parameter and its views (`weight.t()`) have in common."""
-    return id(tensor) if tensor.numel() == 0 else tensor.untyped_storage().data_ptr()
+    has_none = tensor.numel() == 0 or tensor.layout is not torch.strided
+    return id(tensor) if has_none else tensor.untyped_storage().data_ptr()
 
 
 def _is_relu(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainwell.capture.losses import DIFFERENCES
+from trainwell.capture.stored import is_dense
 from trainwell.core.records.dependence import PositionDependence, SampleDependence
 from trainwell.core.records.finding import Where
 from trainwell.core.records.steps import LossSeen
@@ -139,6 +141,8 @@ def _with_samples(calls: Sequence[Call], losses: Sequence[LossSeen]) -> tuple[Ca
         shape = tuple(tensors[0].shape) if tensors else ()
         if len(tensors) != 1:
             why = "the network takes more than one tensor, so samples may depend on each other by design"
+        elif not is_dense(tensors[0]):
+            why = "the input is sparse, and its samples cannot be exchanged"
         elif len(shape) < 2 or shape[0] != call.output[0] or shape[0] < FEWEST_SAMPLES:
             why = "the network's first axis is not that of the samples"
         elif shape.count(shape[0]) > 1 or (len(shape) > 2 and shape[1] == 1 and len(shape) != 4):
@@ -156,7 +160,7 @@ def _one_each(output: tuple[int, ...], seen: LossSeen) -> bool:
     """Whether a loss compared these outputs, one row or one picture a sample."""
     if seen.outputs != output or not output:
         return False
-    if seen.function in ("squared error", "Huber loss"):
+    if seen.function in DIFFERENCES:
         return math.prod(output[1:]) == 1
     return len(output) in (2, 4)
 
@@ -172,7 +176,7 @@ def _with_positions(calls: Sequence[Call]) -> tuple[Call, Tensor, int, float]:
     """The call that predicts the next position, its input, the axis of the positions, and how many it predicts."""
     for call in calls:
         for inputs in call.tensors():
-            if inputs.ndim < 2:
+            if inputs.ndim < 2 or not is_dense(inputs):
                 continue
             for targets in call.targets:
                 for axis in (1, 0):

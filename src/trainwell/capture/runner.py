@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import random
 import runpy
 import signal
 import subprocess
@@ -12,8 +11,8 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -21,7 +20,7 @@ from typing import Literal
 from trainwell.core.errors import SettingError
 from trainwell.core.files import write_atomically
 from trainwell.core.jsonio import from_json, to_json
-from trainwell.core.records.dependence import PositionDependence, SampleDependence
+from trainwell.core.records.afterwards import Afterwards
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.record import record
 from trainwell.core.records.steps import Steps
@@ -29,7 +28,7 @@ from trainwell.core.records.steps import Steps
 GRACE_SECONDS = 15.0
 """Beyond its time, before a script that lets nobody speak is ended: loading torch takes some of it."""
 
-State = Literal["stopped", "ended", "exited", "raised", "silent"]
+State = Literal["stopped", "ended", "exited", "raised", "refused", "silent"]
 
 
 @record
@@ -38,26 +37,50 @@ class Heard:
 
     Attributes:
         state: stopped (by us, after enough steps or seconds), ended (its last line), exited (by `sys.exit` or
-            `os._exit`), raised (its own exception), silent (it was ended by force and said nothing).
+            `os._exit`), raised (its own exception), refused (its function returned nothing that can be trained), silent
+            (it was ended by force and said nothing).
         steps: the section `steps`; None where the process left nothing.
-        samples: the section `samples`, where it could be told.
-        positions: the section `positions`, likewise.
-        reasons: why a section could not be told.
+        afterwards: what its networks told when they were run once more.
         status: its exit status where it exited.
-        error: its own traceback where it raised, its own last word where it exited with one.
+        error: its own traceback where it raised, its own last word where it exited with one, why it was refused.
         trouble: what could not be observed, and why; empty: everything was.
         seconds: that it took.
     """
 
     state: State
     steps: Steps | None = None
-    samples: SampleDependence | None = None
-    positions: PositionDependence | None = None
-    reasons: dict[str, str] = field(default_factory=dict)
+    afterwards: Afterwards = Afterwards()
     status: int = 0
     error: str = ""
     trouble: str = ""
     seconds: float = 0.0
+
+
+@record
+class Order:
+    """What the other process is to do.
+
+    Attributes:
+        left: path of the file that it leaves.
+        kind: of the target.
+        target: as it was given.
+        arguments: the script's own.
+        steps: after so many it is stopped.
+        seconds: or after so many.
+        fork: one thing that is changed.
+        changed: other texts for some files, by path.
+        seed: of another run.
+    """
+
+    left: str
+    kind: Literal["file", "function", "module"]
+    target: str
+    arguments: tuple[str, ...]
+    steps: int
+    seconds: float
+    fork: Fork | None
+    changed: dict[str, str]
+    seed: int
 
 
 def hear(
@@ -68,6 +91,8 @@ def hear(
     steps: int = 30,
     seconds: float = 60.0,
     fork: Fork | None = None,
+    changed: Mapping[str, str] | None = None,
+    seed: int = 0,
 ) -> Heard:
     """Run a script until it has taken some optimizer steps, and end it there.
 
@@ -75,28 +100,41 @@ def hear(
     Its output is thrown away. Not a line of it is changed.
 
     Args:
-        target: a file, or a module's name.
+        target: a file, a file:function that returns what is to be trained, or a module's name.
         arguments: its own.
         module: whether `target` is a module, as after python -m.
         steps: after so many it is stopped, >= 1.
         seconds: or after so many, > 0.
-        fork: one thing that is changed; None: nothing. What is drawn without a seed of the script's own is drawn alike
-            in all runs.
+        fork: one thing that is changed; None: nothing.
+        changed: other texts for some of its files, by path; no file is written.
+        seed: of another run; 0: the script's own seeds. What it draws without one is drawn alike in all runs.
     Raises:
         SettingError: there is no such file, or an argument is outside its range.
     """
-    if not module and not Path(target).is_file():
-        kind = "is a folder" if Path(target).is_dir() else "does not exist"
-        raise SettingError(f"`check` needs a script to run, but {target} {kind}. Give the path of a Python file.")
+    file, function = (target, "") if module or Path(target).is_file() else split_target(target)
+    if not module and not Path(file).is_file():
+        kind = "is a folder" if Path(file).is_dir() else "does not exist"
+        raise SettingError(f"`check` needs a script to run, but {file} {kind}. Give the path of a Python file.")
     if steps < 1 or not seconds > 0:
         raise SettingError(f"`steps >= 1` and `seconds > 0` must hold, but got {steps} and {seconds:g}.")
     with tempfile.TemporaryDirectory() as folder:
-        left = Path(folder) / "heard.json"
-        command = [sys.executable, "-m", __name__, str(left), str(steps), str(seconds), to_json(fork) if fork else ""]
+        order = Order(
+            left=str(Path(folder) / "heard.json"),
+            kind="module" if module else "function" if function else "file",
+            target=target,
+            arguments=tuple(arguments),
+            steps=steps,
+            seconds=seconds,
+            fork=fork,
+            changed=dict(changed or {}),
+            seed=seed,
+        )
+        left, written = Path(order.left), Path(folder) / "order.json"
+        written.write_text(to_json(order), "utf-8")
         began = time.perf_counter()
         # Dynamo would trace the observer itself.
         process = subprocess.Popen(
-            [*command, "module" if module else "file", target, *arguments],
+            [sys.executable, "-m", __name__, str(written)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -114,20 +152,30 @@ def hear(
         return replace(from_json(Heard, left.read_bytes()), seconds=time.perf_counter() - began)
 
 
+def split_target(target: str) -> tuple[str, str]:
+    """A file and a function of it.
+
+    Example:
+        >>> split_target("train.py:setup"), split_target("train.py")
+        (('train.py', 'setup'), ('train.py', ''))
+    """
+    file, colon, function = target.rpartition(":")
+    return (file, function) if colon and function.isidentifier() else (target, "")
+
+
 def _end_group(process: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _child(
-    left: Path, steps: int, seconds: float, fork: Fork | None, kind: str, target: str, arguments: list[str]
-) -> None:
+def _child(order: Order) -> None:
     """What runs in the other process: it ends by force as soon as enough was heard."""
-    import numpy as np
-
+    from trainwell.capture import otherwise
+    from trainwell.capture.given import begin
     from trainwell.capture.interventions import changed
     from trainwell.capture.listener import Listener
+    from trainwell.capture.rehearse import setup_of, train
 
     once = threading.Lock()
 
@@ -137,32 +185,40 @@ def _child(
         found = Heard(
             state=state, steps=listener.heard(), status=status, error=error, trouble="; ".join(listener.troubles)
         )
-        write_atomically(left, to_json(found).encode())
-        if fork is None and threading.current_thread() is threading.main_thread():
+        write_atomically(Path(order.left), to_json(found).encode())
+        if order.fork is None and threading.current_thread() is threading.main_thread():
             # Last, and only then: what is the user's runs once more, and may never come back. And not beside itself.
-            samples, positions, reasons = listener.depend()
-            found = replace(found, samples=samples, positions=positions, reasons=reasons)
-            write_atomically(left, to_json(found).encode())
+            found = replace(found, afterwards=listener.afterwards())
+            write_atomically(Path(order.left), to_json(found).encode())
         for each in multiprocessing.active_children():
             each.terminate()
         os._exit(0)
 
-    listener = Listener(lambda taken: end("stopped") if taken >= steps else None)
-    timer = threading.Timer(seconds, end, ("stopped",))
+    listener = Listener(lambda taken: end("stopped") if taken >= order.steps else None)
+    timer = threading.Timer(order.seconds, end, ("stopped",))
     timer.daemon = True
     timer.start()
-    sys.argv = [target, *arguments]
-    # Not torch's, whose default generator begins alike in every process.
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002 - scripts use it
+    target = order.target
+    sys.argv = [target, *order.arguments]
     try:
-        with listener.listening(), changed(fork) if fork else contextlib.nullcontext():
-            if kind == "module":
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(otherwise.sources(order.changed))
+            stack.enter_context(otherwise.seeds(order.seed))
+            stack.enter_context(listener.listening())
+            if order.fork is not None:
+                stack.enter_context(changed(order.fork))
+            if order.kind == "module":
                 sys.path.insert(0, str(Path.cwd()))
                 runpy.run_module(target, run_name="__main__", alter_sys=True)
+            elif order.kind == "function":
+                file, function = split_target(target)
+                sys.path[0] = str(Path(file).resolve().parent)
+                train(begin(setup_of(file, function)), listener, steps=order.steps)
             else:
                 sys.path[0] = str(Path(target).resolve().parent)
                 runpy.run_path(target, run_name="__main__")
+    except SettingError as error:
+        end("refused" if order.kind == "function" else "raised", error=str(error))
     except SystemExit as exit_:
         if isinstance(exit_.code, int | None):
             end("exited", status=exit_.code or 0)
@@ -181,12 +237,4 @@ def _own(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    _child(
-        Path(sys.argv[1]),
-        int(sys.argv[2]),
-        float(sys.argv[3]),
-        from_json(Fork, sys.argv[4].encode()) if sys.argv[4] else None,
-        sys.argv[5],
-        sys.argv[6],
-        sys.argv[7:],
-    )
+    _child(from_json(Order, Path(sys.argv[1]).read_bytes()))

@@ -39,8 +39,17 @@ def user_line(frame: FrameType | None = None) -> Where:
         found = found.f_back
     if found is None:
         return Where()
-    name = found.f_code.co_filename
-    return Where(file=os.path.relpath(name) if _is_near(name) else name, line=found.f_lineno)
+    return line_of(found.f_code.co_filename, found.f_lineno)
+
+
+def line_of(file: str, line: int | None) -> Where:
+    """A line, its file named from the working folder where it lies in it.
+
+    Args:
+        file: as its code has it.
+        line: its number; None: not known.
+    """
+    return Where(file=os.path.relpath(file) if _is_near(file) else file, line=line)
 
 
 def is_ignored(code: str, where: Where) -> bool:

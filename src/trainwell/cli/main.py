@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trainwell.cli import check, export, figures, fit, predict, report, rule, runs
+from trainwell.cli import check, export, figures, find_lr, fit, predict, report, rule, runs, watch
 from trainwell.core.errors import TrainwellError
 from trainwell.core.version import VERSION
 
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.command(name="fit")(fit.fit)
 app.command(name="check", cls=check.ScriptCommand)(check.check)
+app.command(name="watch", cls=check.ScriptCommand)(watch.watch)
+app.command(name="find-lr", cls=check.ScriptCommand)(find_lr.find_lr)
 app.command(name="predict")(predict.predict)
 app.command(name="export")(export.export)
 app.command(name="report")(report.report)

@@ -38,33 +38,45 @@ def _as_consequence(finding: Finding, roots: set[str]) -> Finding:
     cause = follows_from(finding.code, roots)
     if cause is None or finding.severity == "info":
         return finding
-    return dataclasses.replace(finding, severity="info", cause=f"Follows from {cause}. {finding.cause}".strip())
+    said = f"Follows from {cause}. {finding.cause}".strip()
+    return dataclasses.replace(finding, severity="info", cause=said, follows_from=cause)
 
 
 def _rank(code: str) -> tuple[int, str]:
     return (FAMILIES.index(code[:3]), code)
 
 
-FAMILIES = ("DAT", "DEP", "INI", "ACT", "OPT", "REG", "SCH")
+FAMILIES = ("DAT", "DEP", "INI", "ACT", "OPT", "TRF", "REG", "SCH")
 """In the order in which a fault of one shows as symptoms of the next."""
 
 _BAD_START = ("INI001", "INI002", "INI003", "ACT001", "ACT002", "INI004")
 _BAD_STEPS = ("OPT014", "OPT001", "OPT002", "OPT013")
 
 FOLLOWS_FROM: dict[str, tuple[str, ...]] = {
-    "INI004": ("DAT001", "OPT014", "INI003", "ACT001"),
+    "DAT003": ("TRF001",),
+    "DEP003": (
+        *("DAT001", "DAT003", "INI001", "INI003", "ACT001", "ACT002", "ACT006", "ACT007"),
+        *("TRF002", "REG004", "OPT002", "OPT012", "OPT016"),
+    ),
+    "INI003": ("TRF001",),
+    "INI002": ("ACT003",),
+    "INI004": ("DAT001", "DAT004", "OPT014", "INI003", "INI005", "ACT001", "TRF001"),
+    "INI005": ("INI001", "INI002", "INI003", "ACT001", "ACT002", "ACT003"),
     "ACT001": ("INI003",),
     "ACT002": ("INI001",),
-    "OPT001": ("DAT001", "DAT003", "INI003", "OPT002"),
-    "OPT002": ("DAT003",),
-    "OPT004": ("INI001", "INI002", "ACT001"),
-    "OPT005": ("INI003", "ACT001"),
+    "ACT007": ("DAT008",),
+    "OPT001": ("DAT001", "DAT003", "DAT004", "DAT008", "INI003", "OPT002"),
+    "OPT002": ("DAT003", "DAT004", "DAT008", "TRF001", "TRF002", "REG004"),
+    "OPT003": ("DAT003", "INI001", "INI002", "ACT001", "ACT006", "OPT004", "OPT015", "OPT018", "SCH005"),
+    "OPT004": ("INI001", "INI002", "INI005", "ACT001", "ACT003"),
+    "OPT005": ("INI003", "INI005", "ACT001", "OPT015"),
     "OPT010": ("DAT001", "INI001", "INI002", "INI003", "ACT001", "ACT002", "OPT014"),
-    "OPT013": ("OPT001", "OPT002"),
-    "OPT014": ("DAT001", "DAT003", "INI003", "OPT002"),
-    "REG001": ("DAT009", *_BAD_START, *_BAD_STEPS),
-    "REG002": ("DAT001", *_BAD_START, *_BAD_STEPS, "OPT003", "SCH002", "SCH004"),
-    "SCH001": ("OPT001", "OPT002", "OPT013"),
+    "OPT013": ("DAT008", "OPT001", "OPT002"),
+    "OPT014": ("DAT001", "DAT003", "DAT004", "INI003", "OPT002", "TRF001", "TRF002", "OPT015"),
+    "REG001": ("DAT007", "DAT008", "DAT009", "DAT010", *_BAD_START, *_BAD_STEPS, "OPT009"),
+    "REG002": ("DAT001", "DAT008", *_BAD_START, *_BAD_STEPS, "OPT003", "OPT018", "SCH002", "SCH004", "SCH005"),
+    "SCH001": ("OPT001", "OPT002", "OPT013", "SCH005"),
+    "SCH002": ("SCH005",),
     "SCH003": (*_BAD_START, "OPT003", "SCH004"),
     "SCH004": _BAD_START,
 }

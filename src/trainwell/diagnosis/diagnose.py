@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from trainwell.core.errors import SettingError, suggestion
 from trainwell.core.records.finding import Finding
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.causes import root_causes_first
+from trainwell.diagnosis.forked import confirmed
+from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.rules.table import RULES
 
 
@@ -72,5 +75,32 @@ def diagnose(observation: Observation, *, select: Collection[str] | None = None)
             unsaid = f"not measured: {', '.join(section.replace('_', ' ') for section in missing)}"
             not_run.append(NotRun(code, said[0] if said else unsaid))
         else:
-            findings.extend(RULES[code](observation))
+            findings.extend(_told(RULES[code], observation))
     return Diagnosis(root_causes_first(findings), tuple(not_run), spoke=len(asked) - len(not_run))
+
+
+def forks_wanted(observation: Observation, *, select: Collection[str] | None = None) -> tuple[Fork, ...]:
+    """What is to be tried before the rules can speak of a script's first steps, without repetition.
+
+    Args:
+        observation: what was measured.
+        select: codes of the rules to ask; None for all.
+    """
+    wanted: dict[Fork, None] = {}
+    for code in RULES if select is None else select:
+        rule = RULES[code]
+        if rule.tries is not None:
+            wanted |= dict.fromkeys(rule.tries(observation))
+        if rule.confirmed_by and any(each.severity == "warning" for each in rule(observation)):
+            wanted |= dict.fromkeys(rule.confirmed_by)
+    return tuple(wanted)
+
+
+def _told(rule: Rule, observation: Observation) -> tuple[Finding, ...]:
+    """A rule's findings; of a script's steps, what only a fork can show is told where a fork shows it."""
+    found = rule(observation)
+    if observation.steps is None or not rule.confirmed_by:
+        return found
+    return tuple(
+        confirmed(each, rule.confirmed_by, observation.forks) if each.severity == "warning" else each for each in found
+    )

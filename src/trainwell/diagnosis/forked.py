@@ -3,6 +3,10 @@
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
+
+from trainwell.core.records.finding import Confirmed, Finding
+from trainwell.core.records.forks import Fork, Forks
 
 STUCK = 0.05
 """Share of its first value that a loss has not come down by. Chosen, and yet to be measured on many healthy trainings;
@@ -29,18 +33,20 @@ def end(values: Sequence[float]) -> float:
     return statistics.median(last) if all(map(math.isfinite, last)) else math.inf
 
 
-def is_stuck(values: Sequence[float]) -> bool:
-    """Whether a loss has not come down from its first value, or is lost.
+def is_stuck(values: Sequence[float], *, chance: float = math.nan) -> bool:
+    """Whether a loss has come down neither from its first value nor below chance, or is lost.
 
     Args:
         values: the loss before each step.
+        chance: loss of the best constant output; NaN: not known.
     Example:
         >>> is_stuck([2.3] * 12), is_stuck([2.3 - 0.05 * step for step in range(12)])
         (True, False)
     """
     if len(values) < SHORTEST or not math.isfinite(values[0]):
         return False
-    return end(values) > values[0] - STUCK * abs(values[0])
+    level = min(values[0], chance) if math.isfinite(chance) else values[0]
+    return end(values) > level - STUCK * abs(level)
 
 
 def helped(unchanged: Sequence[float], changed: Sequence[float], *, gain: float = GAIN) -> bool:
@@ -58,3 +64,48 @@ def helped(unchanged: Sequence[float], changed: Sequence[float], *, gain: float 
         return False
     level = min(end(unchanged), unchanged[0])
     return end(changed) < level - gain * abs(level)
+
+
+def in_words(fork: Fork) -> str:
+    """What a fork changed.
+
+    Example:
+        >>> in_words(Fork(changed="learning rate", factor=0.1))
+        '0.1 times the learning rate'
+    """
+    if fork.changed == "fewer outputs":
+        return f"the first {fork.factor:g} outputs alone"
+    return f"{fork.factor:g} times the {fork.changed}" if fork.factor != 1 else fork.changed
+
+
+def confirmation(forks: Forks, fork: Fork) -> Confirmed:
+    """A fork that supports a cause, as a finding names it.
+
+    Args:
+        forks: that were made.
+        fork: one of them.
+    """
+    return Confirmed(
+        fork=in_words(fork), loss_with=end(fork.values), loss_without=end(forks.unchanged), n=len(fork.values)
+    )
+
+
+def confirmed(finding: Finding, wanted: Sequence[Fork], forks: Forks | None) -> Finding:
+    """A warning, where one of the wanted forks helps; else what the warning says is no more than an info.
+
+    Args:
+        finding: of a rule that suspects.
+        wanted: what would support it.
+        forks: that were made; None: none.
+    """
+    made = () if forks is None else forks.changed
+    fitting = [each for each in made if any(_alike(each, other) for other in wanted)]
+    helping = [] if forks is None else [each for each in fitting if helped(forks.unchanged, each.values)]
+    if forks is None or not helping:
+        return replace(finding, severity="info")
+    best = min(helping, key=lambda each: end(each.values))
+    return replace(finding, confirmed_by=confirmation(forks, best))
+
+
+def _alike(fork: Fork, other: Fork) -> bool:
+    return (fork.changed, fork.factor) == (other.changed, other.factor)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trainwell.core.records.finding import Finding, Remedy, Severity, Where
+from trainwell.core.records.finding import Confirmed, Finding, Remedy, Severity, Where
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation, Section
 
 PAGE_SECTIONS = ("What it sees", "Why it hurts", "Evidence", "Remedy", "References")
@@ -21,6 +22,8 @@ class Rule:
         find: the function; it is handed an Observation that holds the declared sections and no other.
         page: what it sees, why it hurts, evidence, remedy (and how safe it is), references: its file's docstring.
         reads: sections that it uses where they are there. Where `needs` is empty, one of these must be there.
+        tries: forks that it wants to see before it speaks of a script's first steps.
+        confirmed_by: forks one of which must help before a warning of it about a script's first steps stands.
     """
 
     code: str
@@ -29,6 +32,8 @@ class Rule:
     find: Callable[[Observation], tuple[Finding, ...]]
     page: str
     reads: tuple[Section, ...] = ()
+    tries: Callable[[Observation], tuple[Fork, ...]] | None = None
+    confirmed_by: tuple[Fork, ...] = ()
 
     def missing(self, observation: Observation) -> tuple[Section, ...]:
         """Sections whose absence keeps the rule from speaking; empty if it can speak."""
@@ -53,6 +58,7 @@ class Rule:
         cause: str = "",
         remedies: tuple[Remedy, ...] = (),
         where: Where | None = None,
+        confirmed_by: Confirmed | None = None,
     ) -> Finding:
         """A finding with this rule's code and name."""
         return Finding(
@@ -64,4 +70,5 @@ class Rule:
             cause=cause,
             remedies=remedies,
             where=where or Where(),
+            confirmed_by=confirmed_by,
         )

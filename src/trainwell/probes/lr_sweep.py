@@ -38,11 +38,7 @@ def lr_sweep(setup: Setup, *, low: float, high: float, steps: int) -> LrSweep:
     """
     model = copy.deepcopy(setup.model)
     ratio = (high / low) ** (1.0 / (steps - 1))
-    past = 1.0 - 1.0 / max(steps * SMOOTHED_OVER, 2.0)
-    rates: list[float] = []
-    losses: list[float] = []
-    smoothed: list[float] = []
-    average = 0.0
+    reading = SweepReading(steps)
     for record in train(
         model,
         setup.batches(),
@@ -54,21 +50,50 @@ def lr_sweep(setup: Setup, *, low: float, high: float, steps: int) -> LrSweep:
         precision=setup.precision,
         device=setup.device,
     ):
-        value = record.loss.item()
-        rates.append(record.lr)
-        losses.append(value)
-        average = past * average + (1 - past) * value
-        smoothed.append(average / (1 - past**record.step))
-        if not math.isfinite(value) or (record.step > 10 and smoothed[-1] > BLOWN_UP * min(smoothed)):
+        if reading.add(record.lr, record.loss.item()):
             break
-    chosen, interval, usable = read_sweep(rates, losses, smoothed)
-    return LrSweep(
-        curve=Curve(name="batch loss", x=tuple(rates), y=tuple(losses), x_label="learning rate"),
-        smoothed=Curve(name="smoothed", x=tuple(rates), y=tuple(smoothed), x_label="learning rate"),
-        lr=chosen,
-        interval=interval,
-        usable=usable,
-    )
+    return reading.sweep()
+
+
+class SweepReading:
+    """A sweep as it goes on: batch losses at rising rates, smoothed, until it blows up.
+
+    Args:
+        steps: that it has at most, >= 2.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._past = 1.0 - 1.0 / max(steps * SMOOTHED_OVER, 2.0)
+        self._average = 0.0
+        self._rates: list[float] = []
+        self._losses: list[float] = []
+        self._smoothed: list[float] = []
+
+    def add(self, rate: float, loss: float) -> bool:
+        """The next batch's loss, and whether it is the last that is worth taking.
+
+        Args:
+            rate: at which its step was taken, > 0.
+            loss: before the step.
+        """
+        self._rates.append(rate)
+        self._losses.append(loss)
+        self._average = self._past * self._average + (1 - self._past) * loss
+        step = len(self._losses)
+        self._smoothed.append(self._average / (1 - self._past**step))
+        return not math.isfinite(loss) or (step > 10 and self._smoothed[-1] > BLOWN_UP * min(self._smoothed))
+
+    def sweep(self) -> LrSweep:
+        """The section `lr_sweep`, not yet confirmed."""
+        chosen, interval, usable = read_sweep(self._rates, self._losses, self._smoothed)
+        rates = tuple(self._rates)
+        return LrSweep(
+            curve=Curve(name="batch loss", x=rates, y=tuple(self._losses), x_label="learning rate"),
+            smoothed=Curve(name="smoothed", x=rates, y=tuple(self._smoothed), x_label="learning rate"),
+            lr=chosen,
+            interval=interval,
+            usable=usable,
+        )
 
 
 def read_sweep(

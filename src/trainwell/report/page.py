@@ -1,26 +1,19 @@
-"""One HTML file that says how a run went: verdict first, then the seven steps with their evidence.
+"""One HTML file that says how a run went: verdict first, then the seven steps with their evidence."""
 
-It holds everything itself: style sheet, pictures as SVG, photographs as data URIs; no script, nothing from a network,
-and a content security policy that would refuse both.
-"""
-
-import functools
-from importlib import resources
 from pathlib import Path
 
 from trainwell.core.files import write_atomically
 from trainwell.core.records.run import RunRecord
 from trainwell.core.version import VERSION
 from trainwell.report.background import data, decisions, kept, machine
+from trainwell.report.document import document
 from trainwell.report.findings import findings
 from trainwell.report.images import shelf
-from trainwell.report.markup import Markup, element, raw
+from trainwell.report.markup import Markup, element
 from trainwell.report.outcome import test_part
 from trainwell.report.parts import Numbering, gallery
 from trainwell.report.steps import steps
 from trainwell.report.verdict import trust, verdict, what_next
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 _CONTENTS = (
     ("verdict", "Verdict"),
@@ -66,16 +59,7 @@ def render(run: RunRecord) -> str:
         element("main", *_in_order(sections)),
         element("footer", element("p", f"Made by trainwell {VERSION} from the records of the run.")),
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{run.name} · trainwell"),
-        element("style", raw(_style())),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en').text}\n"
+    return document(f"{run.name} · trainwell", body)
 
 
 def _in_order(sections: dict[str, Markup | None]) -> list[Markup | None]:
@@ -98,8 +82,3 @@ def write(run: RunRecord, path: Path) -> None:
         StoreError: the operating system refuses; the old file stays.
     """
     write_atomically(path, render(run).encode())
-
-
-@functools.cache
-def _style() -> str:
-    return resources.files("trainwell.report").joinpath("page.css").read_text(encoding="utf-8")

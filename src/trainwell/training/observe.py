@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,23 +126,13 @@ def observe_layers(
     for position, layer in enumerate(layers):
         if not layer.is_weighted or not layer.calls or not kept.get(layer.name):
             continue
-        output = kept[layer.name][0].float()
-        activated = _activated(layers, position, kept)
-        gradient = gradients.get(layer.name)
         statistics.append(
-            LayerStatistic(
-                name=layer.name,
-                kind=layer.kind,
-                activation=layer.activation or "",
-                mean=output.mean().item(),
-                std=output.std(correction=0).item(),
-                dead=_dead_share(activated) if layer.activation == "relu" else 0.0,
-                saturated=_saturated_share(activated, layer.activation),
-                gradient_std=math.nan if gradient is None else gradient.float().std(correction=0).item(),
-                weight_std=_root_mean_square(weights[layer.name]) if layer.name in weights else math.nan,
-                identical_units=_twins(weights[layer.name], gradient) if layer.name in weights else 0.0,
-                normalized="norm" in layer.followed_by,
-                sample_std=_root_mean_square(output.std(dim=0, correction=0)),
+            layer_statistic(
+                layer,
+                kept[layer.name][0].float(),
+                activated_output(layers, position, kept),
+                weight=weights.get(layer.name),
+                gradient=gradients.get(layer.name),
             )
         )
     spread = torch.stack(chunks).float().std(correction=1).item() if len(chunks) > 1 else 0.0
@@ -153,7 +143,41 @@ def observe_layers(
         output_std=outputs.detach().float().std(correction=0).item(),
         layers=tuple(statistics),
         input_not_finite=(~entering.isfinite()).double().mean().item() if entering.numel() else 0.0,
-        input_offset=_offset(entering),
+        input_offset=input_offset(entering),
+    )
+
+
+def layer_statistic(
+    layer: LayerInfo,
+    output: Tensor,
+    activated: Tensor | None,
+    *,
+    weight: Tensor | None,
+    gradient: Tensor | None,
+) -> LayerStatistic:
+    """A weighted layer on one batch, in numbers.
+
+    Args:
+        layer: that `trace` saw.
+        output: of the layer.
+        activated: the same behind its activation; None: not known.
+        weight: its matrix; None: it has none of its own that is trained.
+        gradient: of the loss with respect to it; None: not known.
+    """
+    return LayerStatistic(
+        name=layer.name,
+        kind=layer.kind,
+        activation=layer.activation or "",
+        mean=output.mean().item(),
+        std=output.std(correction=0).item(),
+        dead=_dead_share(activated) if layer.activation == "relu" else 0.0,
+        saturated=_saturated_share(activated, layer.activation),
+        gradient_std=math.nan if gradient is None else gradient.float().std(correction=0).item(),
+        weight_std=math.nan if weight is None else _root_mean_square(weight),
+        identical_units=0.0 if weight is None else _twins(weight, gradient),
+        normalized="norm" in layer.followed_by,
+        sample_std=_root_mean_square(output.std(dim=0, correction=0)),
+        fan_in=layer.fan_in or 0,
     )
 
 
@@ -191,8 +215,18 @@ def _is_module(layer: LayerInfo) -> bool:
     return not layer.functional and layer.calls > 0 and (layer.is_weighted or layer.role == "activation")
 
 
-def _activated(layers: tuple[LayerInfo, ...], position: int, kept: dict[str, tuple[Tensor, ...]]) -> Tensor | None:
-    """The output of the activation that follows a layer: its module's, or computed where it is a function's."""
+def activated_output(
+    layers: tuple[LayerInfo, ...], position: int, kept: Mapping[str, Sequence[Tensor]]
+) -> Tensor | None:
+    """The output of the activation that follows a layer: its module's, or computed where it is a function's.
+
+    Args:
+        layers: of `trace`.
+        position: of the layer in them.
+        kept: outputs of modules by name, of `anatomy.capture`.
+    Returns:
+        None where nothing elementwise follows, or a function that is none of ReLU, tanh and sigmoid.
+    """
     layer = layers[position]
     if layer.activation is None:
         return None
@@ -231,8 +265,14 @@ def _root_mean_square(tensor: Tensor) -> float:
     return math.sqrt(mean.item())
 
 
-def _offset(entering: Tensor) -> float:
-    """Root mean square of the features' means over that of their deviations; channels are an image's features."""
+def input_offset(entering: Tensor) -> float:
+    """Root mean square of the features' means over that of their deviations; channels are an image's features.
+
+    Args:
+        entering: a batch (samples, ...).
+    Returns:
+        In standard deviations; NaN where it cannot be told.
+    """
     if entering.ndim < 2 or len(entering) < 2 or not entering.isfinite().all():
         return math.nan
     features = entering.transpose(0, 1).flatten(1) if entering.ndim == 4 else entering.flatten(1).t()

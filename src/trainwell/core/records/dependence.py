@@ -2,6 +2,7 @@
 
 from trainwell.core.records.finding import Where
 from trainwell.core.records.record import record
+from trainwell.core.records.steps import DropoutSeen
 
 
 @record
@@ -38,3 +39,35 @@ class PositionDependence:
     size: float
     predicted: float
     where: Where = Where()
+
+
+@record
+class InputDependence:
+    """The section `inputs`: a batch in test mode, all samples of which were exchanged.
+
+    Attributes:
+        samples: of the batch.
+        numbers: that the network put out.
+        changed: of these, that came out as other numbers, by a single bit or more.
+        alike: whether all samples of the batch were the same numbers to begin with.
+        targets_differ: whether what their outputs were compared with differs from sample to sample.
+        where: the line that called the network.
+    """
+
+    samples: int
+    numbers: int
+    changed: int
+    alike: bool = False
+    targets_differ: bool = False
+    where: Where = Where()
+
+
+@record
+class Randomness:
+    """The section `randomness`: networks in test mode, and what they leave out at random there.
+
+    Attributes:
+        dropout: one for each place.
+    """
+
+    dropout: tuple[DropoutSeen, ...] = ()

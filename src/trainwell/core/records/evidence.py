@@ -64,6 +64,7 @@ class LayerStatistic:
         normalized: a norm stands between it and the next weighted layer.
         sample_std: how far each number of its output varies from sample to sample: root mean square of the standard
             deviations over the batch; NaN where it was not measured.
+        fan_in: inputs of one of its units; 0 where it is not known.
     """
 
     name: str
@@ -78,6 +79,7 @@ class LayerStatistic:
     identical_units: float = 0.0
     normalized: bool = False
     sample_std: float = float("nan")
+    fan_in: int = 0
 
 
 @record

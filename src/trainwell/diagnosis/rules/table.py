@@ -1,19 +1,32 @@
 """Every rule by its code."""
 
 from trainwell.diagnosis.rule import Rule
-from trainwell.diagnosis.rules.activations import activation_before_loss, dead_relu, saturated_activation
+from trainwell.diagnosis.rules.activations import (
+    activation_before_loss,
+    dead_relu,
+    missing_nonlinearity,
+    not_zero_centered_activation,
+    saturated_activation,
+    saturating_hidden_activation,
+    wrong_output_size,
+)
 from trainwell.diagnosis.rules.data import (
     class_imbalance,
     input_badly_scaled,
     input_not_centered,
     input_not_finite,
     labels_unrelated,
+    padding_counted_in_loss,
+    repeated_worker_randomness,
     target_out_of_range,
     train_val_overlap,
+    train_val_shift,
+    unshuffled_batches,
 )
-from trainwell.diagnosis.rules.dependencies import batch_dimension_mixed, future_leak
+from trainwell.diagnosis.rules.dependencies import batch_dimension_mixed, future_leak, input_ignored
 from trainwell.diagnosis.rules.initialization import (
     exploding_activations,
+    init_activation_mismatch,
     initial_loss_off,
     shrinking_activations,
     symmetric_weights,
@@ -23,17 +36,42 @@ from trainwell.diagnosis.rules.optimization import (
     cannot_overfit_small_sample,
     diverging_loss,
     exploding_gradient,
+    gradient_clipping_misplaced,
     gradient_not_zeroed,
+    graph_retained,
+    half_precision_update_lost,
     learning_rate_too_high,
     learning_rate_too_low,
+    loss_task_mismatch,
     non_finite_loss,
     oscillating_loss,
     parameter_not_in_optimizer,
     parameter_without_gradient,
+    ranks_diverged,
+    update_ratio_out_of_range,
     vanishing_gradient,
+    wrong_mode,
 )
-from trainwell.diagnosis.rules.regularization import overfitting, underfitting
-from trainwell.diagnosis.rules.schedule import decayed_too_early, flat_start, plateau_wants_decay, stopped_too_early
+from trainwell.diagnosis.rules.regularization import (
+    batch_norm_with_tiny_batch,
+    decay_on_norm_or_bias,
+    overfitting,
+    random_at_test_time,
+    too_strong_regularization,
+    underfitting,
+)
+from trainwell.diagnosis.rules.schedule import (
+    decayed_too_early,
+    flat_start,
+    plateau_wants_decay,
+    schedule_miscounted,
+    stopped_too_early,
+)
+from trainwell.diagnosis.rules.transfer import (
+    backbone_lr_too_high,
+    frozen_batch_norm_still_moving,
+    pretrained_preprocessing_mismatch,
+)
 
 RULES: dict[str, Rule] = {
     "DAT001": input_not_finite.RULE,
@@ -42,14 +80,23 @@ RULES: dict[str, Rule] = {
     "DAT004": target_out_of_range.RULE,
     "DAT005": class_imbalance.RULE,
     "DAT006": train_val_overlap.RULE,
+    "DAT007": train_val_shift.RULE,
+    "DAT008": unshuffled_batches.RULE,
     "DAT009": labels_unrelated.RULE,
+    "DAT010": repeated_worker_randomness.RULE,
+    "DAT011": padding_counted_in_loss.RULE,
     "INI001": symmetric_weights.RULE,
     "INI002": shrinking_activations.RULE,
     "INI003": exploding_activations.RULE,
     "INI004": initial_loss_off.RULE,
+    "INI005": init_activation_mismatch.RULE,
     "ACT001": saturated_activation.RULE,
     "ACT002": dead_relu.RULE,
+    "ACT003": saturating_hidden_activation.RULE,
+    "ACT004": not_zero_centered_activation.RULE,
+    "ACT005": missing_nonlinearity.RULE,
     "ACT006": activation_before_loss.RULE,
+    "ACT007": wrong_output_size.RULE,
     "OPT001": diverging_loss.RULE,
     "OPT002": learning_rate_too_high.RULE,
     "OPT003": learning_rate_too_low.RULE,
@@ -58,16 +105,32 @@ RULES: dict[str, Rule] = {
     "OPT006": parameter_not_in_optimizer.RULE,
     "OPT007": parameter_without_gradient.RULE,
     "OPT008": gradient_not_zeroed.RULE,
+    "OPT009": wrong_mode.RULE,
     "OPT010": cannot_overfit_small_sample.RULE,
+    "OPT011": update_ratio_out_of_range.RULE,
+    "OPT012": loss_task_mismatch.RULE,
     "OPT013": oscillating_loss.RULE,
     "OPT014": non_finite_loss.RULE,
+    "OPT015": gradient_clipping_misplaced.RULE,
     "OPT016": broadcast_loss.RULE,
+    "OPT017": graph_retained.RULE,
+    "OPT018": half_precision_update_lost.RULE,
+    "OPT019": ranks_diverged.RULE,
     "REG001": overfitting.RULE,
     "REG002": underfitting.RULE,
+    "REG003": decay_on_norm_or_bias.RULE,
+    "REG004": too_strong_regularization.RULE,
+    "REG005": batch_norm_with_tiny_batch.RULE,
+    "REG006": random_at_test_time.RULE,
     "SCH001": plateau_wants_decay.RULE,
     "SCH002": decayed_too_early.RULE,
     "SCH003": stopped_too_early.RULE,
     "SCH004": flat_start.RULE,
+    "SCH005": schedule_miscounted.RULE,
     "DEP001": batch_dimension_mixed.RULE,
     "DEP002": future_leak.RULE,
+    "DEP003": input_ignored.RULE,
+    "TRF001": pretrained_preprocessing_mismatch.RULE,
+    "TRF002": backbone_lr_too_high.RULE,
+    "TRF003": frozen_batch_norm_still_moving.RULE,
 }

@@ -1,49 +1,77 @@
-"""What it sees: an activation between the network's outputs and a loss that has one of its own: a softmax before
-cross-entropy, a sigmoid before binary cross-entropy on logits; or a softmax before the negative log-likelihood, which
-wants logarithms.
+"""What it sees: an activation between the network's outputs and the loss that does not go with it. A softmax or sigmoid
+before a loss that takes it itself; a squashing function or a ReLU on the outputs of a cross-entropy; one before a
+difference whose targets it cannot reach; a softmax along the wrong axis; or none where logarithms of probabilities are
+wanted.
 
-Why it hurts: the loss takes probabilities for logits. Between 0 and 1 they can hardly differ: with C classes the loss
-cannot fall below log(1 + (C - 1)/e), the gradients pass two slopes, and learning is slow and stops early. Without the
-logarithm, the loss rewards one class alone and grows without bound the wrong way.
+Why it hurts: cross-entropy takes what it is given for logits. Squashed between 0 and 1 they can hardly differ: with C
+classes the loss cannot fall below log(1 + (C - 1)/e), the gradients pass two slopes, and learning is slow and stops
+early. Behind a ReLU, a class whose output is 0 gets no gradient from the samples that are its own. What targets lie
+outside an activation's range is never reached. Without the logarithm, or on plain outputs, the negative
+log-likelihood falls without end the wrong way.
 
-Evidence: autograd's graph: the activation is the operation right before the loss, views aside.
+Evidence: autograd's graph: the activation is the operation right before the loss, views aside. For a ReLU, the share of
+samples whose own class it cuts off; for a difference, how much of the targets' variance lies out of reach; for a
+softmax, its axis; for the negative log-likelihood, the sum of what should be probabilities. A second log-softmax
+changes nothing and is not told.
 
 Remedy: give the loss the outputs without the activation; take the softmax or sigmoid only where probabilities are
 wanted. Safe: the network's predictions keep their order.
 
-References: notes, Activation Functions; PyTorch, CrossEntropyLoss ("expected to contain the unnormalized logits").
+References: notes, Activation Functions; PyTorch, CrossEntropyLoss ("expected to contain the unnormalized logits") and
+NLLLoss ("the input is expected to contain log-probabilities").
 """
 
 import math
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import LossSeen
+from trainwell.core.records.steps import ComparisonSeen, LossSeen
 from trainwell.diagnosis.rule import Rule
-from trainwell.diagnosis.wording import number
+from trainwell.diagnosis.wording import number, percent
 
 ALLOWED = 0
 """Losses that are given activated outputs: the graph is exact, one is a fault."""
+UNREACHABLE = 0.05
+"""Share of the targets' variance that lies where the activation cannot reach: what is lost for certain. A twentieth is
+what a few outliers come to; standardized targets behind a sigmoid lose half."""
+CUT = 0.0
+"""Share of the samples whose own class a ReLU cuts off: half at the start. One that cuts off none does nothing."""
+OFF = 0.1
+"""By how much a sum that should be 1 may differ from it: smoothing and rounding are far below."""
+
 TWICE = {
     ("cross-entropy", "softmax"): "takes the softmax itself",
+    ("cross-entropy", "sigmoid"): "wants outputs of any size",
+    ("cross-entropy", "tanh"): "wants outputs of any size",
     ("binary cross-entropy", "sigmoid"): "takes the sigmoid itself",
+    ("binary cross-entropy", "softmax"): "takes a sigmoid itself",
+    ("binary cross-entropy", "tanh"): "takes the sigmoid itself and wants outputs of any size",
+    ("binary cross-entropy", "ReLU"): "takes the sigmoid itself and never falls below one half for outputs above 0",
     ("negative log-likelihood", "softmax"): "wants the logarithms of probabilities",
 }
 """Loss and activation that do not go together, and why."""
+WIDTH = {"softmax": 1.0, "sigmoid": 1.0, "tanh": 2.0}
+"""By how much two outputs of an activation can differ."""
+RANGE = {"softmax": "0 to 1", "log-softmax": "below 0", "sigmoid": "0 to 1", "tanh": "-1 to 1", "ReLU": "0 and more"}
+"""What an activation can give, in words."""
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Losses that were given activated outputs."""
-    seen = observation.steps.losses if observation.steps else ()
-    wrong = [each for each in seen if (each.function, each.activation) in TWICE]
-    return tuple(map(_finding, wrong)) if len(wrong) > ALLOWED else ()
+    steps = observation.steps
+    if steps is None:
+        return ()
+    twice = [_twice(each) for each in steps.losses if (each.function, each.activation) in TWICE]
+    found = (*twice, *(finding for each in steps.comparisons for finding in _compared(each)))
+    return found if len(found) > ALLOWED else ()
 
 
-def _finding(seen: LossSeen) -> Finding:
+def _twice(seen: LossSeen) -> Finding:
     why = TWICE[seen.function, seen.activation]
-    at = seen.activated_at
     classes = seen.outputs[1] if len(seen.outputs) > 1 else 0
-    least = math.log1p((classes - 1) / math.e) if seen.function == "cross-entropy" and classes > 1 else math.nan
+    width = WIDTH.get(seen.activation, math.inf)
+    bounded = seen.function == "cross-entropy" and classes > 1
+    least = math.log1p((classes - 1) * math.exp(-width)) if bounded else math.nan
     bound = f" With {classes} classes it cannot fall below {number(least)}." if math.isfinite(least) else ""
     logarithm = seen.function == "negative log-likelihood"
     remedy = (
@@ -58,8 +86,95 @@ def _finding(seen: LossSeen) -> Finding:
         cause=f"The {seen.activation} stands in the network or in the loop, and the loss is one for "
         + ("its logarithm." if logarithm else "outputs without it."),
         remedies=(Remedy(text=remedy),),
-        where=at if at.line is not None else Where(layer=at.layer, file=seen.where.file, line=seen.where.line),
+        where=_at(seen.activated_at, seen.where),
     )
+
+
+def _compared(seen: ComparisonSeen) -> tuple[Finding, ...]:
+    if seen.axis >= 0:
+        return (_wrong_axis(seen),)
+    if seen.activation == "ReLU" and seen.cut > CUT:
+        return (_cut_off(seen),)
+    if seen.activation in RANGE and seen.unreachable > UNREACHABLE and not _class_numbers(seen):
+        return (_out_of_reach(seen),)
+    if abs(math.log(seen.exponentials)) > OFF if seen.exponentials > 0 else False:
+        return (_no_logarithms(seen),)
+    return ()
+
+
+def _class_numbers(seen: ComparisonSeen) -> bool:
+    """Numbers of classes under a difference are another fault's: OPT012 speaks of them."""
+    return seen.size == 1 and seen.whole and seen.lowest == 0 and seen.different == seen.highest + 1 > 2
+
+
+def _wrong_axis(seen: ComparisonSeen) -> Finding:
+    over = "the samples" if seen.axis == 0 else f"axis {seen.axis}"
+    kind = seen.activation if "softmax" in seen.activation else "softmax"
+    return RULE.finding(
+        "error",
+        f"The {kind} before the {seen.function} is taken over {over}: outputs of shape {_shape(seen.shape)} are made "
+        f"to add up to 1 along axis {seen.axis}, and the classes stand along axis 1.",
+        evidence={"axis": seen.axis, "along": seen.along},
+        cause=f"The `dim` of the {kind} is not that of the classes.",
+        remedies=(Remedy(text="Take it over the classes: `dim=1`, or -1 where they come last."),),
+        where=_at(seen.activated_at, seen.where),
+    )
+
+
+def _cut_off(seen: ComparisonSeen) -> Finding:
+    return RULE.finding(
+        "error",
+        f"The outputs pass a ReLU before the {seen.function}: for {percent(seen.cut)} of the samples it cuts off the "
+        "output of their own class, and with it the gradient that would raise it.",
+        evidence={"cut": seen.cut, "classes": seen.size},
+        cause="The last layer is followed by the activation of the hidden ones.",
+        remedies=(Remedy(text="Take the ReLU off the last layer."),),
+        where=_at(seen.activated_at, seen.where),
+    )
+
+
+def _out_of_reach(seen: ComparisonSeen) -> Finding:
+    return RULE.finding(
+        "error",
+        f"The outputs pass a {seen.activation} before the {seen.function} and are {RANGE[seen.activation]}, but "
+        f"{percent(seen.outside)} of the targets lie outside, from {number(seen.lowest)} to {number(seen.highest)}: "
+        f"at least {percent(min(seen.unreachable, 1.0))} of their variance can never be learnt.",
+        evidence={
+            "outside": seen.outside,
+            "unreachable": seen.unreachable,
+            "lowest": seen.lowest,
+            "highest": seen.highest,
+        },
+        cause=f"The range of the {seen.activation} is not that of the targets.",
+        remedies=(
+            Remedy(text=f"Give the loss the outputs without {seen.activation}."),
+            Remedy(text="Or scale the targets into its range, and back to predict."),
+        ),
+        where=_at(seen.activated_at, seen.where),
+    )
+
+
+def _no_logarithms(seen: ComparisonSeen) -> Finding:
+    return RULE.finding(
+        "error",
+        "The negative log-likelihood is given the outputs of a layer, and wants the logarithms of probabilities: the "
+        f"exponentials of a sample's outputs add up to {number(seen.exponentials)} and not to 1, so it falls without "
+        "end as the outputs grow.",
+        evidence={"exponentials": seen.exponentials, "classes": seen.size},
+        cause="There is no log-softmax between the last layer and the loss.",
+        remedies=(Remedy(text="Use cross_entropy in place of nll_loss, or log_softmax before it."),),
+        where=seen.where,
+    )
+
+
+def _at(activation: Where, loss: Where) -> Where:
+    if activation.line is not None:
+        return activation
+    return Where(layer=activation.layer, file=loss.file, line=loss.line)
+
+
+def _shape(sizes: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
 
 
 RULE = Rule(

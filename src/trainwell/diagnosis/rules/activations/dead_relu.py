@@ -13,6 +13,7 @@ Initialization.
 """
 
 from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, percent
@@ -55,4 +56,5 @@ RULE = Rule(
     needs=("initial_loss",),
     find=find,
     page=__doc__ or "",
+    confirmed_by=(Fork(changed="redrawn weights"),),
 )

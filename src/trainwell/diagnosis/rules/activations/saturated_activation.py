@@ -12,6 +12,7 @@ Glorot and Bengio 2010, Understanding the Difficulty of Training Deep Feedforwar
 """
 
 from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number, percent
@@ -55,4 +56,5 @@ RULE = Rule(
     needs=("initial_loss",),
     find=find,
     page=__doc__ or "",
+    confirmed_by=(Fork(changed="redrawn weights"), Fork(changed="ReLU")),
 )

@@ -14,9 +14,9 @@ References: notes, Data Preprocessing; LeCun et al. 1998, Efficient BackProp, se
 """
 
 from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import Steps
-from trainwell.diagnosis.forked import GAIN, end, helped
+from trainwell.diagnosis.forked import GAIN, confirmation, end, helped
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -27,16 +27,17 @@ APART = 100.0
 """Times that one feature's scale is another's, likewise: steps of one rate reach both in ten thousand times as many."""
 
 
-def suspected(steps: Steps) -> bool:
-    """Whether a script's first steps are worth taking again with standardized inputs."""
-    seen = steps.input
-    return seen is not None and (seen.largest > LARGE or seen.largest > APART * seen.smallest)
+def tries(observation: Observation) -> tuple[Fork, ...]:
+    """A script's first steps again with standardized inputs, where their scales are far from 1 or from each other."""
+    seen = observation.steps.input if observation.steps else None
+    far = seen is not None and (seen.largest > LARGE or seen.largest > APART * seen.smallest)
+    return (Fork(changed="standardized input"),) if far else ()
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the training with the one whose inputs were standardized, and with those at lower rates."""
     forks, steps = observation.forks, observation.steps
-    if forks is None or steps is None or steps.input is None or not suspected(steps):
+    if forks is None or steps is None or steps.input is None or not tries(observation):
         return ()
     scaled = next((each for each in forks.changed if each.changed == "standardized input"), None)
     if scaled is None or not helped(forks.unchanged, scaled.values, gain=GAIN):
@@ -67,6 +68,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                 ),
             ),
             where=seen.where,
+            confirmed_by=confirmation(forks, scaled),
         ),
     )
 
@@ -76,5 +78,6 @@ RULE = Rule(
     name="input-badly-scaled",
     needs=("steps", "forks"),
     find=find,
+    tries=tries,
     page=__doc__ or "",
 )

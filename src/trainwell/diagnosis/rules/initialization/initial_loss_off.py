@@ -21,6 +21,7 @@ loss @ init"); Zhang et al. 2019, Fixup Initialization (zero output layer).
 import math
 
 from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -56,8 +57,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     }
     noise = ERRORS * seen.standard_error
     if excess > max(TOLERANCE * abs(seen.zero_output), noise):
-        regression = observation.data is not None and observation.data.task == "regression"
-        explained = seen.logit_std**2 * (1.0 if regression else 0.5)
+        explained = seen.logit_std**2 * (1.0 if _is_regression(observation) else 0.5)
         spread = explained >= EXPLAINED * excess
         cause = (
             f"The outputs are spread with standard deviation {number(seen.logit_std)}, where 0 was expected; "
@@ -91,11 +91,19 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     return ()
 
 
+def _is_regression(observation: Observation) -> bool:
+    if observation.data is not None:
+        return observation.data.task == "regression"
+    losses = observation.steps.losses if observation.steps else ()
+    return any(each.function == "squared error" for each in losses)
+
+
 RULE = Rule(
     code="INI004",
     name="initial-loss-off",
     needs=("initial_loss",),
-    reads=("data",),
+    reads=("data", "steps"),
     find=find,
     page=__doc__ or "",
+    confirmed_by=(Fork(changed="redrawn weights"),),
 )

@@ -18,6 +18,7 @@ import math
 
 from trainwell.core.records.evidence import LayerStatistic
 from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -73,4 +74,5 @@ RULE = Rule(
     needs=("initial_loss",),
     find=find,
     page=__doc__ or "",
+    confirmed_by=(Fork(changed="redrawn weights"),),
 )

@@ -1,8 +1,11 @@
-"""What it sees: a training loss that ends above the untouched network's, or that has climbed back most of the way.
+"""What it sees: a training loss that ends above the untouched network's, or that has climbed back most of the way; or
+first steps of a script whose loss ends far above where it began.
 
 Why it hurts: the steps lead away from the minimum. It is not overfitting: that lowers the training loss.
 
-Evidence: the training loss in test mode at its start, at its lowest and at its end, against its own jitter.
+Evidence: the training loss in test mode at its start, at its lowest and at its end, against its own jitter. Of a
+script: the loss of the last steps beside the first. Some losses grow by design, such as one whose targets grow with the
+network, so it is a warning only where the same steps at a lower rate end lower; then it follows from that rate.
 
 Remedy: a lower learning rate, warm-up, clipped gradients. Safe.
 
@@ -12,7 +15,11 @@ References: notes, Choosing Hyperparameters, step 3; Goodfellow et al. 2016, Dee
 import math
 
 from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
+from trainwell.core.records.steps import Steps
+from trainwell.diagnosis.forked import end as end_of
+from trainwell.diagnosis.forked import is_stuck
 from trainwell.diagnosis.measures import drop, lowest, trace
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -27,11 +34,16 @@ LOWER = 0.3
 """Factor of the next learning rate: half a decade, the usual grid."""
 
 
+GROWN = 2.0
+"""Times its first value that a script's loss is at the end of its first steps: twice, where batches alone make it
+differ by tenths."""
+
+
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the end with the start and with the lowest point."""
     curves = observation.curves
     if curves is None:
-        return ()
+        return _in_first_steps(observation.steps) if observation.steps else ()
     loss = trace(curves.train_loss)
     if loss.lost or len(loss) < 2:
         return ()
@@ -64,10 +76,30 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     )
 
 
+def _in_first_steps(steps: Steps) -> tuple[Finding, ...]:
+    values = steps.values
+    if not is_stuck(values) or not all(map(math.isfinite, values)) or values[0] <= 0:
+        return ()
+    last = end_of(values)
+    if last <= GROWN * values[0]:
+        return ()
+    return (
+        RULE.finding(
+            "warning",
+            f"The loss grows from {number(values[0])} to {number(last)} in {len(values)} steps.",
+            evidence={"start": values[0], "end": last, "steps": len(values)},
+            cause="The steps are too large: the learning rate is too high, or the initialization bad.",
+            remedies=(Remedy(text="Lower the learning rate tenfold."),),
+        ),
+    )
+
+
 RULE = Rule(
     code="OPT001",
     name="diverging-loss",
-    needs=("curves",),
+    needs=(),
+    reads=("steps", "curves"),
     find=find,
     page=__doc__ or "",
+    confirmed_by=(Fork(changed="learning rate", factor=0.1), Fork(changed="learning rate", factor=0.01)),
 )

@@ -14,6 +14,7 @@ Networks.
 import math
 
 from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -66,4 +67,5 @@ RULE = Rule(
     needs=("initial_loss",),
     find=find,
     page=__doc__ or "",
+    confirmed_by=(Fork(changed="redrawn weights"),),
 )

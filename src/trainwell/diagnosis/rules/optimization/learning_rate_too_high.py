@@ -19,10 +19,9 @@ import math
 
 from trainwell.core.records.evidence import LearningCurves, LrSweep
 from trainwell.core.records.finding import Finding, Remedy
-from trainwell.core.records.forks import Forks
+from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import Steps
-from trainwell.diagnosis.forked import end, helped, is_stuck
+from trainwell.diagnosis.forked import confirmation, end, helped, is_stuck
 from trainwell.diagnosis.measures import blows_up, drop, trace
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -40,21 +39,28 @@ WORTH_MORE = 0.01
 """Factor of the rates that are tried beside it: two decades are the usual error."""
 
 
-def suspected(steps: Steps) -> bool:
-    """Whether a script's first steps are worth taking again at a lower rate."""
-    return is_stuck(steps.values)
+def tries(observation: Observation) -> tuple[Fork, ...]:
+    """A script's first steps again at lower rates, where they lead nowhere."""
+    steps = observation.steps
+    if steps is None or not is_stuck(steps.values, chance=_chance(observation)):
+        return ()
+    return (Fork(changed="learning rate", factor=NARROW), Fork(changed="learning rate", factor=WORTH_MORE))
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Read the sweep; then the training's rate against it; then the first steps at lower rates."""
     sweep = observation.lr_sweep
     if sweep is None:
-        return _forked(observation.forks) if observation.forks else ()
+        return _forked(observation.forks, _chance(observation)) if observation.forks else ()
     return _sweep(sweep) or _training(sweep, observation.curves)
 
 
-def _forked(forks: Forks) -> tuple[Finding, ...]:
-    if not is_stuck(forks.unchanged):
+def _chance(observation: Observation) -> float:
+    return observation.initial_loss.best_constant if observation.initial_loss else math.nan
+
+
+def _forked(forks: Forks, chance: float) -> tuple[Finding, ...]:
+    if not is_stuck(forks.unchanged, chance=chance):
         return ()
     lower = [each for each in forks.changed if each.changed == "learning rate" and each.factor < 1]
     better = [each for each in lower if helped(forks.unchanged, each.values, gain=BELOW)]
@@ -70,7 +76,8 @@ def _forked(forks: Forks) -> tuple[Finding, ...]:
     numbers = {"first": first, "last": last, "factor": mildest.factor, "last_at_factor": end(mildest.values)}
     remedy = Remedy(text=f"Multiply the learning rate by {number(mildest.factor)}.")
     cause = "Each step overshoots: the learning rate is too high."
-    return (RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,)),)
+    shown = confirmation(forks, mildest)
+    return (RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,), confirmed_by=shown),)
 
 
 def _sweep(sweep: LrSweep) -> tuple[Finding, ...]:
@@ -115,7 +122,8 @@ RULE = Rule(
     code="OPT002",
     name="learning-rate-too-high",
     needs=(),
-    reads=("lr_sweep", "forks", "curves"),
+    reads=("lr_sweep", "forks", "curves", "initial_loss"),
     find=find,
+    tries=tries,
     page=__doc__ or "",
 )

@@ -1,11 +1,16 @@
 """What it sees: a sweep of the learning rate in which the loss never comes down and never blows up, or still falls at
-the highest rate tried; or a training whose peak rate lies below the rates at which the sweep's loss begins to fall.
+the highest rate tried; or a training whose peak rate lies below the rates at which the sweep's loss begins to fall; or
+first steps whose loss does not come down, and does at a higher rate.
 
 Why it hurts: the network moves, but too little: the budget ends before it has arrived.
 
 Evidence: the sweep's loss against the rate, and the interval between whose ends it falls. A training's rate is
 compared with that interval; its own curve must still be falling at the end, else the rate did no harm and nothing
-is said.
+is said. Of a script: the same steps again, from the same weights on the same batches, at ten to a thousand times its
+rate, and at a tenth of it, beside which the loss's own way down is measured: it must be so short that all steps that
+the source's loops come to bring the loss nowhere. A rate that changes over these steps is warming up or decaying and is
+not judged; where a lower rate helps too, the rate is too high; weights that come from elsewhere are meant to move
+little.
 
 Remedy: raise the rate, or widen the sweep upward. Safe while the loss stays finite.
 
@@ -14,13 +19,18 @@ Networks, section 3.3 (the range test).
 """
 
 import math
+import statistics
+from collections.abc import Sequence
 
 from trainwell.core.records.evidence import LearningCurves, LrSweep
 from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
+from trainwell.core.records.steps import RatesSeen
+from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped, is_stuck
 from trainwell.diagnosis.measures import blows_up, fall, fall_error, trace
 from trainwell.diagnosis.rule import Rule
-from trainwell.diagnosis.wording import number
+from trainwell.diagnosis.wording import number, percent
 
 AT_EDGE = 0.9
 """The smoothed loss is lowest above this share of the highest rate tried: within the last point or two of a sweep."""
@@ -35,13 +45,98 @@ ERRORS = 3.0
 WIDEN = 10.0
 """Factor of the next rates: a decade."""
 
+HIGHER = (10.0, 100.0, 1000.0)
+"""Factors of the rates that are tried beside a script's: within the first steps, a rate shows what it can do a decade
+or so below the best one, not two."""
+
+LOWER = 0.1
+"""Factor of the rate beside which the loss's own way down is measured, on the same batches; it must not help."""
+
+DOWN = 0.1
+"""Share of its first value by which the loss must come down in all steps of a script at the speed of its first: less is
+no training, whatever the script is for. And by which it must not come down at the lower rate."""
+
+FURTHER, TIMES = 0.05, 2.0
+"""Share of its first value by which the loss must come down in the first steps at a higher rate, on the same batches
+from the same weights; and how many times as far as in all steps at the script's own."""
+
+PLANNED = 10_000
+"""Steps of a script whose source does not say how many it takes: more than most that are tried out take."""
+
+FLAT, MOST_DOWN = 0.05, 0.2
+"""Shares by which the last third of a loss may lie below the first third, and below the first value, where it is worth
+other runs to see whether its rate is too low."""
+
+STEADY = 1e-3
+"""Share of a rate by which it may change over the first steps and still be one rate."""
+
+
+def tries(observation: Observation) -> tuple[Fork, ...]:
+    """A script's first steps again at higher rates, where at theirs they lead nowhere."""
+    steps = observation.steps
+    if steps is None or not _is_flat(steps.values) or not steps.rates or not all(map(_is_steady, steps.rates)):
+        return ()
+    # What was learnt elsewhere is meant to move little, and the first steps do not say how much of it is lost.
+    if steps.loaded is not None:
+        return ()
+    return tuple(Fork(changed="learning rate", factor=factor) for factor in (LOWER, *HIGHER))
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
-    """Read the sweep; then the training's rate against it."""
+    """Read the sweep; then the training's rate against it; then the first steps at higher rates."""
     sweep = observation.lr_sweep
     if sweep is None:
-        return ()
+        steps, forks = observation.steps, observation.forks
+        return _forked(forks, steps.planned or PLANNED) if steps and forks and tries(observation) else ()
     return _sweep(sweep) or _training(sweep, observation.curves)
+
+
+def _is_flat(values: Sequence[float]) -> bool:
+    """Whether a loss has come down neither from its first value nor from its first third, whose batches differ."""
+    if is_stuck(values):
+        return True
+    if len(values) < SHORTEST or not math.isfinite(values[0]):
+        return False
+    first, last = statistics.median(values[: len(values) // 3]), end(values)
+    return last > first - FLAT * abs(first) and last > values[0] - MOST_DOWN * abs(values[0])
+
+
+def _is_steady(rates: RatesSeen) -> bool:
+    return all(max(group) <= (1 + STEADY) * min(group) for group in rates.groups if group)
+
+
+def _forked(forks: Forks, planned: int) -> tuple[Finding, ...]:
+    tried = {each.factor: each for each in forks.changed if each.changed == "learning rate"}
+    higher = [each for each in tried.values() if each.factor > 1]
+    first, last = forks.unchanged[0], end(forks.unchanged)
+    if LOWER not in tried or not higher or helped(forks.unchanged, tried[LOWER].values, gain=DOWN):
+        return ()
+    # What hardly moves shows what the batches are: later ones may be harder than the first.
+    still, best = end(tried[LOWER].values), min(higher, key=lambda each: end(each.values))
+    there = end(best.values)
+    if not all(map(math.isfinite, (still, last, there))):
+        return ()
+    expected = max(still - last, 0.0) / (1 - LOWER) / abs(first) * planned / len(forks.unchanged)
+    further = (still - there) / abs(first)
+    if not (expected < DOWN and further > max(FURTHER, TIMES * expected)):
+        return ()
+    message = (
+        f"In {len(forks.unchanged)} steps the loss goes from {number(first)} to {number(last)}; at this speed "
+        f"{planned:,} steps bring it down by {percent(expected)}. At {number(best.factor)} times the learning rate the "
+        f"same steps bring it to {number(there)}."
+    )
+    numbers = {
+        "first": first,
+        "last": last,
+        "factor": best.factor,
+        "last_at_factor": there,
+        "planned": planned,
+        "expected": expected,
+    }
+    remedy = Remedy(text=f"Multiply the learning rate by {number(best.factor)}.")
+    cause = "Each step is too short: the learning rate is too low."
+    shown = confirmation(forks, best)
+    return (RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,), confirmed_by=shown),)
 
 
 def _sweep(sweep: LrSweep) -> tuple[Finding, ...]:
@@ -89,8 +184,9 @@ def _finding(message: str, numbers: dict[str, float], cause: str) -> Finding:
 RULE = Rule(
     code="OPT003",
     name="learning-rate-too-low",
-    needs=("lr_sweep",),
-    reads=("curves",),
+    needs=(),
+    reads=("lr_sweep", "steps", "forks", "curves"),
     find=find,
+    tries=tries,
     page=__doc__ or "",
 )

@@ -26,8 +26,10 @@ CLIP = 1.0
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
-    """The start, then the curve."""
+    """The steps where they were heard; else the start, then the curve."""
     start, curves = observation.initial_loss, observation.curves
+    if observation.steps is not None:
+        return _at_a_step(observation.steps)
     if start is not None and not math.isfinite(start.measured):
         return (
             RULE.finding(
@@ -38,8 +40,6 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                 remedies=(Remedy(text="Look at the inputs, then at the loss, then at the initial weights."),),
             ),
         )
-    if observation.steps is not None:
-        return _at_a_step(observation.steps)
     if curves is None:
         return ()
     curve = curves.train_loss

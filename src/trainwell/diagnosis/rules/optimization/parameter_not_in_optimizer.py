@@ -1,4 +1,6 @@
-"""What it sees: a layer whose weights get gradients, in a network that learns, and that no optimizer was given.
+"""What it sees: a layer whose weights get gradients, in a network that learns, and that no optimizer was given; a
+tensor that wants gradients and stands in a network without being one of its parameters; or an optimizer none of whose
+parameters ever gets a gradient, while a network that it does not have gets them.
 
 Why it hurts: the layer stays as it was drawn. What comes after it learns to make do with random features, which goes
 far enough to look like a network that is merely not very good.
@@ -7,8 +9,8 @@ Evidence: the layers in the order of their calls, which of them an optimizer has
 arrive. A layer that lies before all that learn is an info: someone may want its features as they are. So is nothing
 said of a network of which no optimizer has anything: it measures, as in a perceptual loss.
 
-Remedy: keep layers in an `nn.ModuleList` or `nn.ModuleDict`, never in a plain list or dict; make the optimizer after
-the last layer, from all of `model.parameters()`. Safe.
+Remedy: keep layers in an `nn.ModuleList` or `nn.ModuleDict`, never in a plain list or dict, and tensors in
+`nn.Parameter`; make the optimizer after the last layer, from all of `model.parameters()`. Safe.
 
 References: PyTorch, nn.ModuleList ("modules it contains are properly registered"); Humbatova et al. 2020, Taxonomy of
 Real Faults in Deep Learning Systems.
@@ -16,18 +18,22 @@ Real Faults in Deep Learning Systems.
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import LayerSeen
+from trainwell.core.records.steps import LayerSeen, OptimizerSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted
 
+STEPS = 2
+"""Of an optimizer that goes by nothing: at the first alone, its turn may not have come."""
 LEAST = 1
 """Layers of the same network that an optimizer has: where there are none, the network is not meant to learn."""
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
-    """Ask each network."""
+    """Ask each network, then each optimizer."""
     seen = observation.steps.layers if observation.steps else ()
-    found = []
+    found = [
+        _others(each, seen) for each in (observation.steps.optimizers if observation.steps else ()) if _idle(each, seen)
+    ]
     for network in dict.fromkeys(layer.network for layer in seen):
         layers = [layer for layer in seen if layer.network == network]
         given = [place for place, layer in enumerate(layers) if layer.given]
@@ -43,11 +49,36 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     return tuple(found)
 
 
+def _idle(optimizer: OptimizerSeen, layers: tuple[LayerSeen, ...]) -> bool:
+    """Whether an optimizer goes by nothing, and what learns is nobody's."""
+    nobody_s = [each for each in layers if each.reached and each.trainable]
+    nothing = optimizer.steps >= STEPS and optimizer.parameters > 0 and optimizer.reached == 0
+    return nothing and len(nobody_s) > 0 and not any(each.given for each in nobody_s)
+
+
+def _others(optimizer: OptimizerSeen, layers: tuple[LayerSeen, ...]) -> Finding:
+    weights = sum(each.weights for each in layers if each.reached and each.trainable)
+    return RULE.finding(
+        "error",
+        f"None of the {counted(optimizer.parameters, 'parameter')} of the optimizer had a gradient in "
+        f"{optimizer.steps} steps: gradients came to {weights:,} numbers of a network that it does not have.",
+        evidence={"parameters": optimizer.parameters, "steps": optimizer.steps, "weights": weights},
+        cause="The network was made anew, or copied, after the optimizer was made from its parameters.",
+        remedies=(
+            Remedy(text="Make the optimizer from the parameters of the network that is trained, after it is made."),
+        ),
+        where=optimizer.where,
+    )
+
+
 def _finding(layers: list[LayerSeen], *, certain: bool) -> Finding:
     # What a network does not know of comes first: it explains the others.
     first = min(layers, key=lambda layer: layer.registered)
     name = f'Layer "{first.name}"' if first.name else f"The {first.kind} that is called here"
-    others = f", and {counted(len(layers) - 1, 'layer')} more," if len(layers) > 1 else ""
+    if first.kind == "tensor":
+        name = f'Attribute "{first.name}"'
+    more = counted(len(layers) - 1, "attribute" if first.kind == "tensor" else "layer")
+    others = f", and {more} more," if len(layers) > 1 else ""
     weights = sum(layer.weights for layer in layers)
     if first.registered:
         cause = "The optimizer was made from other parameters, or before the layer was there."
@@ -55,6 +86,9 @@ def _finding(layers: list[LayerSeen], *, certain: bool) -> Finding:
         if not certain:
             cause = "The optimizer was made from the parameters of later layers."
             remedy = "Freeze what is to stay, with `requires_grad_(False)`: its gradients are computed for nothing."
+    elif first.kind == "tensor":
+        cause = "It is a plain attribute, and `parameters()` finds only an `nn.Parameter` that is an attribute itself."
+        remedy = "Make it an `nn.Parameter`; several, an `nn.ParameterList`."
     else:
         cause = "It stands in a plain list or dict, or is made anew at each call: `parameters()` does not find it."
         remedy = "Keep it in an `nn.ModuleList` or `nn.ModuleDict`, made once."

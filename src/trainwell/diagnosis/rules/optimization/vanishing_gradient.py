@@ -14,6 +14,7 @@ References: notes, Activation Functions (saturated neurons kill the gradients); 
 import math
 
 from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -68,4 +69,5 @@ RULE = Rule(
     needs=("initial_loss",),
     find=find,
     page=__doc__ or "",
+    confirmed_by=(Fork(changed="redrawn weights"), Fork(changed="ReLU")),
 )

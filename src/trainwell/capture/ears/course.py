@@ -1,0 +1,77 @@
+"""How far each step moves each layer, and along which gradient."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trainwell.capture.ear import Ear, Scene
+from trainwell.core.records.steps import LayerCourse
+
+MOST_STEPS = 200
+"""That are kept of each layer: a picture has room for no more."""
+
+
+class Course(Ear):
+    """Fills `course`."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.weights: dict[int, tuple[str, Tensor]] = {}
+        self.before: dict[int, Tensor] = {}
+        self.gradients: dict[int, list[float]] = {}
+        self.updates: dict[int, list[float]] = {}
+
+    def entered(self, module: nn.Module, inputs: Any) -> None:
+        own = [each for each in module._parameters.values() if each is not None and each.requires_grad]
+        name = self.scene.names.get(id(module))
+        if own and name is not None and self.scene.wants_gradients:
+            largest = max(own, key=Tensor.numel)
+            self.weights.setdefault(id(largest), (name, largest))
+
+    def stepping(self, optimizer: Optimizer) -> None:
+        if self.scene.taken >= MOST_STEPS:
+            return
+        for key, weight in self._of(optimizer):
+            self.before[key] = weight.detach().clone()
+            gradient = weight.grad
+            length = math.nan if gradient is None or gradient.is_sparse else _length(gradient)
+            self._put(self.gradients, key, length)
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        for key, weight in self._of(optimizer):
+            before = self.before.pop(key, None)
+            if before is not None:
+                size = _length(before)
+                self._put(self.updates, key, _length(weight.detach() - before) / size if size > 0 else math.nan)
+
+    def seen(self) -> dict[str, Any]:
+        steps = min(self.scene.taken, MOST_STEPS)
+        nothing = (math.nan,) * steps
+        return {
+            "course": tuple(
+                LayerCourse(
+                    name=name,
+                    update=(*self.updates.get(key, ()), *nothing)[:steps],
+                    gradient=(*self.gradients.get(key, ()), *nothing)[:steps],
+                )
+                for key, (name, _) in self.weights.items()
+            )
+        }
+
+    def _of(self, optimizer: Optimizer) -> list[tuple[int, Tensor]]:
+        given = {id(each) for group in optimizer.param_groups for each in group["params"]}
+        return [(key, weight) for key, (_, weight) in self.weights.items() if key in given]
+
+    def _put(self, lists: dict[int, list[float]], key: int, value: float) -> None:
+        """At the step that is being taken: steps of other optimizers leave holes."""
+        mine = lists.setdefault(key, [])
+        step = self.scene.taken - (lists is self.updates)
+        mine.extend([math.nan] * (step - len(mine)))
+        mine.append(value)
+
+
+def _length(values: Tensor) -> float:
+    return float(torch.linalg.vector_norm(values.detach().float()))

@@ -1,0 +1,42 @@
+"""Linear layers that stand one directly behind the other, in the first step."""
+
+from typing import Any
+
+from torch import Tensor
+
+from trainwell.capture.ear import Ear, Passed, Scene
+from trainwell.capture.maps import MAP, is_linear, linear_pairs, map_of
+from trainwell.core.records.steps import LinearPair
+
+
+class Pairs(Ear):
+    """Fills `linear_pairs` and `linear`."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.pairs: dict[tuple[str | None, str | None], LinearPair] = {}
+        self.linear = False
+
+    def passed(self, call: Passed) -> None:
+        if self.scene.taken or not call.with_gradients or not isinstance(call.outputs, Tensor):
+            return
+        node: Any = call.outputs.grad_fn
+        name = self.scene.names.get(id(call.module))
+        if node is None or name is None or not call.inputs or not isinstance(call.inputs[0], Tensor):
+            return
+        network = self.scene.networks.get(id(call.network), -1)
+        found = map_of(call.module, name=name, network=network, shape=tuple(call.inputs[0].shape))
+        if found is not None:
+            node.metadata[MAP] = found
+
+    def backward(self, roots: tuple[Tensor, ...]) -> None:
+        if self.scene.taken:
+            return
+        for root in roots:
+            found = list(linear_pairs(root.grad_fn))
+            self.linear |= bool(found) and is_linear(root.grad_fn)
+            for each in found:
+                self.pairs.setdefault((each.first.layer, each.second.layer), each)
+
+    def seen(self) -> dict[str, Any]:
+        return {"linear_pairs": tuple(self.pairs.values()), "linear": self.linear}

@@ -1,0 +1,209 @@
+"""Schedules of the learning rate: how often each is stepped, beside its optimizer's steps and the loader's passes."""
+
+import contextlib
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim import lr_scheduler as torch_schedules
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from trainwell.capture.ear import Ear, Scene, Telling
+from trainwell.capture.ears.rates import rate_of
+from trainwell.capture.source import user_line
+from trainwell.capture.syntax import is_used_again, rounds_around, turns_around
+from trainwell.core.records.finding import Where
+from trainwell.core.records.steps import ScheduleSeen
+
+MADE = ("LRScheduler", "ReduceLROnPlateau", "SequentialLR", "ChainedScheduler")
+"""Classes of torch that begin by themselves; the others begin as the first of these does."""
+STEPPED = (*MADE, "CosineAnnealingWarmRestarts")
+"""Classes that step by themselves."""
+LATER = 3
+"""Steps after the first pass, before its rates are compared: a cosine is at its lowest between two passes."""
+TURNED = 1e-6
+"""Share of a rate by which it must change to count as another: a sum of many products is rounded by less."""
+
+
+class Schedules(Ear):
+    """Fills `schedules` and `planned`, of the steps that are heard without a gap from the first."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.schedules: dict[int, _Schedule] = {}
+        self.parts: set[int] = set()
+        self.optimizers: dict[int, _Stepped] = {}
+        self.loaders: dict[tuple[object, ...], _Loader] = {}
+        self.iterators: dict[int, _Loader] = {}
+        self.current: _Loader | None = None
+        self.turns = 0
+        self.closed = False
+
+    def tellings(self) -> Iterable[Telling]:
+        if self.closed:
+            return
+        for name in MADE:
+            yield Telling(getattr(torch_schedules, name), "__init__", after=self._made)
+        for name in STEPPED:
+            yield Telling(getattr(torch_schedules, name), "step", before=self._scheduled)
+        yield Telling(DataLoader, "__iter__", after=self._begun)
+        yield Telling(_BaseDataLoaderIter, "__next__", after=self._fetched)
+
+    def stepping(self, optimizer: Optimizer) -> None:
+        if not self.closed:
+            if self.scene.taken == 0:
+                self.turns = turns_around(sys._getframe(1))
+            mine = self.optimizers.setdefault(id(optimizer), _Stepped())
+            mine.look(rate_of(optimizer.param_groups[0]), self.current)
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        if not self.closed:
+            self.optimizers.setdefault(id(optimizer), _Stepped()).taken += 1
+            if self.current is not None:
+                self.current.steps += 1
+
+    def leave(self) -> None:
+        self.closed = self.closed or self.scene.taken > 0
+
+    def seen(self) -> dict[str, Any]:
+        trained = max(self.loaders.values(), key=lambda each: each.steps, default=None)
+        found = [each for key, each in self.schedules.items() if key not in self.parts and not each.placed]
+        return {
+            "schedules": tuple(self._seen(each, trained) for each in found if self._taken(each)),
+            "planned": trained.rounds * trained.steps_a_pass() if trained is not None else self.turns,
+        }
+
+    def _seen(self, schedule: "_Schedule", loader: "_Loader | None") -> ScheduleSeen:
+        optimizer = self.optimizers[id(schedule.optimizer)]
+        passes = 0 if loader is None else loader.begun - schedule.begun.get(id(loader), 0)
+        others = [each for each in self.schedules.values() if each.optimizer is schedule.optimizer]
+        a_pass, rounds = (0, 0) if loader is None else (loader.steps_a_pass(), loader.rounds)
+        return ScheduleSeen(
+            kind=type(schedule.schedule).__name__,
+            period=schedule.period(),
+            stepped=schedule.stepped,
+            steps=self._taken(schedule),
+            a_pass=a_pass,
+            passes=passes,
+            rounds=rounds,
+            turned=optimizer.turned,
+            left=_left(schedule.schedule, a_pass * rounds // 2 if rounds > 1 else 0),
+            second=optimizer.second / optimizer.peak if optimizer.later >= LATER and optimizer.peak > 0 else math.nan,
+            others=sum(each.stepped for each in others if each is not schedule),
+            used=is_used_again(schedule.made_at),
+            made_at=schedule.made_at,
+            stepped_at=schedule.stepped_at,
+        )
+
+    def _taken(self, schedule: "_Schedule") -> int:
+        """Steps of its optimizer since it was made."""
+        optimizer = self.optimizers.get(id(schedule.optimizer))
+        return 0 if optimizer is None else optimizer.taken - schedule.taken
+
+    def _made(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        schedule = args[0]
+        optimizer = self.optimizers.get(id(schedule.optimizer))
+        self.parts |= {id(each) for each in getattr(schedule, "_schedulers", ())}
+        self.schedules[id(schedule)] = _Schedule(
+            schedule,
+            made_at=user_line(),
+            taken=optimizer.taken if optimizer else 0,
+            begun={id(each): each.begun for each in self.loaders.values()},
+        )
+
+    def _scheduled(self, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        # The step that its making takes comes before it is known.
+        mine = self.schedules.get(id(args[0]))
+        if mine is not None and not self.closed:
+            # Told where it stands, such as at a fraction of an epoch, it does not count its steps.
+            at = args[1] if len(args) > 1 else options.get("epoch")
+            mine.placed = mine.placed or (at is not None and type(args[0]).__name__ != "ReduceLROnPlateau")
+            mine.stepped += 1
+            if mine.stepped == 1:
+                mine.stepped_at = user_line()
+
+    def _begun(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        batches = 0
+        if not isinstance(args[0].dataset, IterableDataset):
+            with contextlib.suppress(Exception):  # a length of the user's own may raise anything
+                batches = len(args[0])
+        key = (user_line(), batches)
+        loader = self.loaders.get(key)
+        if loader is None:
+            loader = self.loaders[key] = _Loader(batches, rounds=rounds_around(sys._getframe(1)))
+        loader.begun += 1
+        self.iterators[id(found)] = loader
+
+    def _fetched(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        self.current = self.iterators.get(id(args[0]))
+        if self.current is not None:
+            self.current.fetched += 1
+
+
+class _Schedule:
+    """A schedule that was made."""
+
+    def __init__(self, schedule: LRScheduler, *, made_at: Where, taken: int, begun: dict[int, int]) -> None:
+        # Kept, so that no other takes its number.
+        self.schedule, self.optimizer = schedule, schedule.optimizer
+        self.made_at, self.stepped_at = made_at, Where()
+        self.taken, self.begun, self.stepped, self.placed = taken, begun, 0, False
+
+    def period(self) -> float:
+        """What it was told of its length; NaN where it was told nothing."""
+        names = ("T_max", "total_steps", "step_size")
+        found = next((value for name in names if (value := getattr(self.schedule, name, None)) is not None), math.nan)
+        return float(found) if isinstance(found, int | float) else math.nan
+
+
+class _Stepped:
+    """The rates of an optimizer's steps."""
+
+    def __init__(self) -> None:
+        self.taken, self.turned, self.later = 0, 0, 0
+        self.peak, self.second = 0.0, 0.0
+        self._last, self._falls = math.nan, False
+
+    def look(self, rate: float, loader: "_Loader | None") -> None:
+        """At a step."""
+        if loader is not None and loader.begun > 1:
+            self.second, self.later = max(self.second, rate), self.later + 1
+        self.peak = max(self.peak, rate)
+        if rate < self._last * (1 - TURNED):
+            self._falls = True
+        elif rate > self._last * (1 + TURNED):
+            self.turned += self._falls
+            self._falls = False
+        self._last = rate
+
+
+class _Loader:
+    """A line that goes through a loader."""
+
+    def __init__(self, batches: int, *, rounds: int) -> None:
+        self.batches, self.rounds = batches, rounds
+        self.begun, self.fetched, self.steps = 0, 0, 0
+
+    def steps_a_pass(self) -> int:
+        """Optimizer steps in a pass; 0 where it is not known how long one is."""
+        if not self.steps:
+            return 0
+        return self.batches // max(1, round(self.fetched / self.steps))
+
+
+def _left(schedule: Any, steps: int) -> float:
+    """Share of the rate that is left after so many steps of a schedule that only lowers it; NaN for others."""
+    if not steps:
+        return math.nan
+    if isinstance(schedule, torch_schedules.StepLR):
+        return float(schedule.gamma) ** (steps // schedule.step_size)
+    if isinstance(schedule, torch_schedules.MultiStepLR):
+        passed = sum(count for milestone, count in schedule.milestones.items() if milestone <= steps)
+        return float(schedule.gamma) ** passed
+    if isinstance(schedule, torch_schedules.ExponentialLR):
+        return float(schedule.gamma) ** steps
+    return math.nan

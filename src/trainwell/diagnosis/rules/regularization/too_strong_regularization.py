@@ -1,0 +1,126 @@
+"""What it sees: first steps that end no better than the best constant answer, under strong weight decay or dropout, and
+that come down without them.
+
+Why it hurts: the decay takes away in each step more than the gradient adds, or so many numbers are left out that what
+is left says nothing of the sample. The network answers all samples alike.
+
+Evidence: decay times rate, which plain steps take away of each weight, and the probability of dropout; the loss beside
+that of the best constant answer; the same steps again, from the same weights on the same batches, without either.
+Dropout always raises the loss of a training a little, so nothing is said of a loss that has come down.
+
+Remedy: a hundredth of the decay, or a dropout of 0.1 to 0.5. Safe: where that is too little, the validation loss rises
+while the training loss falls (REG001).
+
+References: notes, Regularization; Srivastava et al. 2014, Dropout, section 7.3; Loshchilov & Hutter 2019, Decoupled
+Weight Decay Regularization.
+"""
+
+import math
+
+from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.forks import Fork
+from trainwell.core.records.observation import Observation
+from trainwell.core.records.steps import DecaySeen, DropoutSeen
+from trainwell.diagnosis.forked import GAIN, confirmation, end, helped, is_stuck
+from trainwell.diagnosis.rule import Rule
+from trainwell.diagnosis.wording import number
+
+SHARE = 1e-4
+"""Decay times rate, from which on a stuck training is tried without: common recipes lie between
+1e-6 (AdamW, 0.01 at 1e-4) and 1e-4 (SGD, 5e-4 at 0.1)."""
+DROPPED = 0.6
+"""Probability of dropout, likewise: 0.5 is the most that is common. Source: Srivastava et al. 2014, section 7.3, where
+the test error is flat between 0.2 and 0.6."""
+BELOW = 0.1
+"""Share of its beginning and end by which the loss must come down further without the decay."""
+LEARNT = 0.05
+"""Share of the best constant answer's loss by which a loss must lie below it for something to have been learnt."""
+FALLEN = 0.15
+"""Share of its beginning, or of the loss at constant zero where that is lower, that a loss must not have come down by:
+of a small first batch, the best constant answer's loss is lower than of all samples."""
+WITHOUT = Fork(changed="no weight decay or dropout")
+
+
+def tries(observation: Observation) -> tuple[Fork, ...]:
+    """A script's first steps again without either, where one is strong and nothing was learnt."""
+    suspects = _decay(observation) or _dropout(observation)
+    return (WITHOUT,) if suspects and _learnt_nothing(observation) else ()
+
+
+def find(observation: Observation) -> tuple[Finding, ...]:
+    """Compare the training with the one without either, and with those at lower rates."""
+    forks = observation.forks
+    if forks is None or not tries(observation):
+        return ()
+    without = next((each for each in forks.changed if each.changed == WITHOUT.changed), None)
+    decay, dropout = _decay(observation), _dropout(observation)
+    # Dropout makes any loss a little higher, decay does not.
+    gain = BELOW if dropout is None else GAIN
+    if without is None or not helped(forks.unchanged, without.values, gain=gain):
+        return ()
+    better = end(without.values)
+    others = [end(each.values) for each in forks.changed if each.changed == "learning rate"]
+    if others and min(others) < better - GAIN * abs(better):
+        return ()
+    first, last = forks.unchanged[0], end(forks.unchanged)
+    numbers = {"first": first, "last": last, "last_without": better}
+    said, remedies = [], []
+    if decay is not None:
+        said.append(f"weight decay {number(decay.decay)} at learning rate {number(decay.share / decay.decay)}")
+        numbers |= {"decay": decay.decay, "share": decay.share}
+        remedies.append(Remedy(text=f"Lower the weight decay to {number(decay.decay / 100)}, or lower."))
+    if dropout is not None:
+        said.append(f"dropout {number(dropout.probability)}")
+        numbers["dropout"] = dropout.probability
+        remedies.append(Remedy(text="Lower the dropout to 0.1, and raise it only where the network overfits."))
+    return (
+        RULE.finding(
+            "warning",
+            f"With {' and '.join(said)}, the loss goes from {number(first)} to {number(last)} in "
+            f"{len(forks.unchanged)} steps; the same steps without bring it to {number(better)}.",
+            evidence=numbers,
+            cause="The regularization takes away more than the gradient brings.",
+            remedies=tuple(remedies),
+            where=_where(decay, dropout),
+            confirmed_by=confirmation(forks, without),
+        ),
+    )
+
+
+def _learnt_nothing(observation: Observation) -> bool:
+    """Whether the loss ends no better than the best constant answer's, or, where that is not known, is stuck."""
+    values = observation.steps.values if observation.steps else ()
+    start = observation.initial_loss
+    if not values or start is None or math.isnan(start.best_constant):
+        return is_stuck(values)
+    level = min(values[0], start.zero_output)
+    return end(values) > max((1 - LEARNT) * start.best_constant, (1 - FALLEN) * level)
+
+
+def _decay(observation: Observation) -> DecaySeen | None:
+    seen = observation.steps.decay if observation.steps else ()
+    strong = [each for each in seen if each.share > SHARE]
+    return max(strong, key=lambda each: each.share, default=None)
+
+
+def _dropout(observation: Observation) -> DropoutSeen | None:
+    seen = observation.steps.dropout if observation.steps else ()
+    strong = [each for each in seen if each.probability > DROPPED and each.training]
+    return max(strong, key=lambda each: each.probability, default=None)
+
+
+def _where(decay: DecaySeen | None, dropout: DropoutSeen | None) -> Where:
+    if dropout is not None and (decay is None or decay.where.line is None):
+        return Where(layer=dropout.layer, file=dropout.where.file, line=dropout.where.line)
+    return decay.where if decay is not None else Where()
+
+
+RULE = Rule(
+    code="REG004",
+    name="too-strong-regularization",
+    needs=("steps", "forks"),
+    reads=("initial_loss",),
+    find=find,
+    tries=tries,
+    page=__doc__ or "",
+)
