@@ -41,7 +41,7 @@ def test_a_loss_that_does_not_come_down_is_tried_at_lower_rates() -> None:
 
 def test_inputs_far_apart_are_tried_standardized() -> None:
     falling = tuple(2.3 - 0.1 * step for step in range(12))
-    heard = changed(values=falling, input=InputSeen(features=3, smallest=0.1, largest=50.0))
+    heard = changed(values=falling, input=InputSeen(features=3, smallest=0.1, largest=50.0, widest=50.0))
     assert wanted(heard) == ([("standardized input", 1.0)], "")
 
 
@@ -49,9 +49,9 @@ def test_inputs_far_apart_are_tried_standardized() -> None:
     ("heard", "why"),
     [
         (lambda: changed(values=tuple(2.3 - 0.1 * step for step in range(12))), "no reason|gives a reason"),
-        (lambda: changed(networks=2), "several networks or optimizers"),
+        (lambda: changed(networks=2, quiet_networks=1), "several networks or optimizers"),
         (lambda: changed(gradients=(GradientsSeen(steps=11, kept=0, share=0.0),) * 2), "several networks"),
-        (lambda: changed(losses=()), "none of those that are known"),
+        (lambda: changed(losses=(), values=(2.3,) * 11 + (-2.3,)), "none of those that are known"),
         (lambda: changed(losses=(LossSeen(function="cross-entropy", step=0, activation="softmax"),)), "a cause itself"),
     ],
 )

@@ -4,6 +4,7 @@ What a rule suspects it confirms by a fork: the script is run again, from its be
 outside. That is slower than to replay what was recorded, and it is the script itself, whatever it does between steps.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,20 +21,22 @@ from trainwell.core.records.observation import Observation
 from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.causes import root_causes_first
 from trainwell.diagnosis.diagnose import Diagnosis, diagnose, forks_wanted
-from trainwell.diagnosis.forked import SHORTEST, in_words
+from trainwell.diagnosis.forked import SHORTEST, in_words, is_alike
 from trainwell.mending import mend
 
 if TYPE_CHECKING:
     from trainwell.capture.given import Setup
 
-STEPS = 30
-"""Optimizer steps that are heard: what the rules see shows itself in the first few."""
+STEPS = 300
+"""Optimizer steps that are heard at most: what is exact shows itself in the first few, what only costs loss later."""
+LINGER = 0.1
+"""Share of a check's time that steps after the first thirty may take: an evaluation comes after an epoch."""
 SECONDS = 60.0
 AT_ONCE = 2
 """Forks that run beside each other."""
 SLOWER = 1.5
 """A fork may take so many times as long as the run before it: two of them share the processor."""
-EXPLAINED = ("OPT014", "DEP003", "DAT010", "DAT011", "OPT017", "SCH005", "REG006", "TRF003")
+EXPLAINED = ("OPT001", "OPT014", "DEP003", "DAT010", "DAT011", "OPT017", "SCH005", "REG006", "TRF003")
 """Errors that a fork may find the cause of, or that do not keep the first steps from learning; the others are causes
 themselves."""
 
@@ -83,7 +86,7 @@ def check(
         target: a file, a file:function that returns what is to be trained, or a module's name.
         arguments: its own.
         module: whether `target` is a module, as after python -m.
-        steps: optimizer steps that are heard, >= 1.
+        steps: optimizer steps that are heard at most, >= 1; after the first thirty, a tenth of the time is for more.
         seconds: that it may take, > 0.
         once: run the script once and no more: what a rule suspects stays unconfirmed and unsaid.
         fix: try the remedies too, with three other seeds each; that may take as long again for each.
@@ -94,8 +97,8 @@ def check(
         SettingError: there is no such script, or an argument is outside its range.
         ScriptError: the script raised before a step could be heard, or took none.
     """
-    run = partial(hear, target, arguments, module=module, steps=steps)
-    return _checked(target, run, seconds=seconds, once=once, fix=fix, select=select)
+    run = partial(hear, target, arguments, module=module)
+    return _checked(target, run, steps=steps, seconds=seconds, once=once, fix=fix, select=select)
 
 
 def check_setup(
@@ -111,7 +114,7 @@ def check_setup(
 
     Args:
         setup: is left as it is, and so are all generators.
-        steps: optimizer steps that are heard, >= 1.
+        steps: optimizer steps that are heard at most, >= 1; after the first thirty, a tenth of the time is for more.
         seconds: that it may take, > 0.
         once: train once and no more.
         fix: try the remedies too, with three other seeds each.
@@ -126,14 +129,15 @@ def check_setup(
 
     if steps < 1 or not seconds > 0:
         raise SettingError(f"`steps >= 1` and `seconds > 0` must hold, but got {steps} and {seconds:g}.")
-    run = partial(hear_setup, setup, steps=steps)
-    return _checked("the Setup", run, seconds=seconds, once=once, fix=fix, select=select, at_once=1)
+    run = partial(hear_setup, setup)
+    return _checked("the Setup", run, steps=steps, seconds=seconds, once=once, fix=fix, select=select, at_once=1)
 
 
 def _checked(
     target: str,
     run: Callable[..., Heard],
     *,
+    steps: int,
     seconds: float,
     once: bool,
     fix: bool,
@@ -142,22 +146,32 @@ def _checked(
 ) -> Checked:
     """The first run, the forks that it gives reason for, and what the rules say of both."""
     began = perf_counter()
-    heard = run(seconds=seconds)
+    heard = run(steps=steps, linger=LINGER * seconds, seconds=seconds)
     if heard.state == "refused":
         raise SettingError(heard.error)
-    if heard.steps is None or (heard.steps.taken == 0 and not any(each.classes for each in heard.steps.targets)):
+    refused = heard.steps is not None and (heard.steps.refused or any(each.classes for each in heard.steps.targets))
+    if heard.steps is None or (heard.steps.taken == 0 and not refused):
         raise ScriptError(_no_step(target, heard, seconds), traceback=heard.error)
+    run = partial(run, steps=max(heard.steps.taken, 1))
     observations = _observations(heard)
-    first = [diagnose(each, select=select) for each in observations]
-    left = seconds - (perf_counter() - began)
-    wanted, why = _forks_wanted(heard, observations, first, left=left, once=once, select=select)
-    if wanted:
+    made: list[Fork] = []
+    while True:
+        diagnoses = [diagnose(each, select=select) for each in observations]
+        left = seconds - (perf_counter() - began)
+        wanted, why = _forks_wanted(heard, observations, diagnoses, left=left, once=once, select=select)
+        wanted = tuple(each for each in wanted if not any(is_alike(each, other) for other in made))
+        wanted = wanted[: _rounds(left, heard) * AT_ONCE]
+        if not wanted:
+            break
         with ThreadPoolExecutor(at_once) as pool:
-            found = list(pool.map(lambda fork: _with_values(fork, run(seconds=left, fork=fork)), wanted))
-        alike = tuple(fork for fork in found if len(fork.values) == heard.steps.taken)
-        forks = Forks(unchanged=heard.steps.values, changed=alike)
+            made += pool.map(partial(_with_values, partial(run, seconds=left)), wanted)
+        # What was learnt of them may give reason for others.
+        forks = Forks(
+            unchanged=heard.steps.values,
+            changed=tuple(each for each in made if len(each.values) == heard.steps.taken),
+        )
         observations = tuple(replace(each, forks=forks) for each in observations)
-    else:
+    if not made:
         observations = tuple(replace(each, reasons={**each.reasons, "forks": why}) for each in observations)
     said = _joined([diagnose(each, select=select) for each in observations])
     kept = tuple(each for each in said.findings if not is_ignored(each.code, each.where))
@@ -166,7 +180,7 @@ def _checked(
     return Checked(
         target=target,
         heard=heard,
-        runs=1 + len(wanted),
+        runs=1 + len(made),
         seconds=perf_counter() - began,
         diagnosis=replace(said, findings=kept),
         ignored=len(said.findings) - len(kept),
@@ -240,24 +254,29 @@ def _forks_wanted(
     why = _incomparable(heard.steps) if heard.steps else "no steps"
     if why or once:
         return (), why or "the script was to be run once"
-    rounds = int(left / (SLOWER * heard.seconds))
-    if rounds < 1:
+    if _rounds(left, heard) < 1:
         return (), f"running the script again would take longer than the {max(left, 0):.0f} s left of the budget"
-    return wanted[: rounds * AT_ONCE], ""
+    return wanted, ""
+
+
+def _rounds(left: float, heard: Heard) -> int:
+    """How often forks can be run beside each other in the time that is left."""
+    return max(int(left / (SLOWER * heard.seconds)), 0)
 
 
 def _incomparable(steps: Steps) -> str:
     """Why a lower loss would not mean a better training; empty where it would."""
     if steps.taken < SHORTEST:
         return f"{steps.taken} steps are too few to compare"
-    if steps.networks != 1 or len(steps.gradients) != 1:
+    if steps.quiet_networks or len(steps.gradients) != 1:
         return "several networks or optimizers work for or against each other, and a lower loss of one proves nothing"
-    if not steps.losses:
-        return "the loss is none of those that are known to mean better where they are lower"
+    if not steps.losses and not all(value >= 0 or math.isnan(value) for value in steps.values):
+        return "the loss is none of those that are known to mean better where they are lower, and goes below 0"
     return ""
 
 
-def _with_values(fork: Fork, heard: Heard) -> Fork:
+def _with_values(run: Callable[..., Heard], fork: Fork) -> Fork:
+    heard = run(fork=fork)
     return replace(fork, values=heard.steps.values if heard.steps else ())
 
 

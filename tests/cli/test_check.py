@@ -60,7 +60,7 @@ def test_broken_examples(check: Check, script: str, code: str, text: str) -> Non
     assert done.stderr == ""
     assert f"error {code} " in done.stdout
     assert f"{script}:{line_of(script, text)}" in done.stdout
-    assert "1 finding in 30 optimizer steps" in done.stdout
+    assert "1 finding in " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
@@ -74,7 +74,7 @@ def test_what_must_be_tried_to_be_known(check: Check, script: str, code: str, pl
     assert done.stderr == ""
     assert f"warning {code} " in done.stdout
     assert place in done.stdout
-    assert "1 finding in 30 optimizer steps, taken " in done.stdout
+    assert " optimizer steps, taken " in done.stdout
     done = check(script, "--once", "-v", cwd=EXAMPLES)
     # What happened is told all the same: that the network died, and not of what.
     assert f"warning {code} " not in done.stdout
@@ -92,7 +92,8 @@ model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
 optimizer = torch.optim.Adam(model.parameters())
 for _ in range(steps):
     optimizer.zero_grad()
-    nn.CrossEntropyLoss()(model(torch.randn(16, 4)), torch.randint(0, 3, (16,))).backward()
+    x = torch.randn(16, 4)
+    nn.CrossEntropyLoss()(model(x), x[:, :3].argmax(dim=1)).backward()
     optimizer.step()
 raise ValueError("afterwards")
 """
@@ -106,9 +107,9 @@ def healthy(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_said_of_what_is_healthy(check: Check, healthy: Path) -> None:
-    done = check("train.py", "--", "--steps", "100", cwd=healthy.parent)
+    done = check("train.py", "--", "--steps", "400", cwd=healthy.parent)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Nothing wrong in 30 optimizer steps")
+    assert done.stdout.startswith("Nothing wrong in 300 optimizer steps")
     assert len(done.stdout.splitlines()) <= 2
 
 
@@ -124,7 +125,7 @@ def test_json_is_one_object_and_nothing_else(check: Check) -> None:
     done = check("broadcast_loss.py", "--json", cwd=EXAMPLES)
     assert done.returncode == 1
     found = json.loads(done.stdout)
-    assert (found["schema"], found["headline"], found["steps"]) == (1, "OPT016", 30)
+    assert (found["schema"], found["headline"], found["steps"]) == (1, "OPT016", 300)
     finding = found["findings"][0]
     assert finding["where"] == {
         "layer": None,

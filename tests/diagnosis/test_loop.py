@@ -555,7 +555,7 @@ def warmed(lr: float, *, warm_up: bool) -> Callable[[], None]:
     return train
 
 
-@pytest.mark.parametrize(("warm_up", "factors"), [(True, []), (False, [0.1, 10.0, 100.0, 1000.0])])
+@pytest.mark.parametrize(("warm_up", "factors"), [(True, []), (False, [0.1])])
 def test_a_rate_that_warms_up_is_not_tried_higher(warm_up: bool, factors: list[float]) -> None:
     observation = heard(warmed(1e-6, warm_up=warm_up))
     assert [each.factor for each in forks_wanted(observation, select=["OPT003"])] == factors

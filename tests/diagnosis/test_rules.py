@@ -232,7 +232,14 @@ def _speller(*, causal: bool) -> Observation:
     )
 
 
-ROOMS: tuple[str, ...] = ("rows_network", "rows_ranks", "rows_data", "rows_regularizing", "rows_loop")
+ROOMS: tuple[str, ...] = (
+    "rows_network",
+    "rows_ranks",
+    "rows_data",
+    "rows_regularizing",
+    "rows_loop",
+    "rows_longer",
+)
 """Files beside this one that have ROWS and CASES of their own."""
 
 CASES: dict[str, Callable[[Any], Observation]] = {

@@ -40,6 +40,8 @@ class Call:
         output: shape of the first tensor that it returned.
         where: the line.
         repeated: whether a later step gave it the very same numbers.
+        samples: that the step's batch was made of, as the script gathered them; 0: not known.
+        first: whether the first axis of all that it was given is theirs: the very tensors that were gathered.
         targets: what outputs of that step were compared with.
     """
 
@@ -49,16 +51,21 @@ class Call:
     output: tuple[int, ...]
     where: Where
     repeated: bool = False
+    samples: int = 0
+    first: bool = False
     targets: list[Tensor] = field(default_factory=list)
 
     def tensors(self) -> list[Tensor]:
         """What it was given, of tensors."""
         return list(_tensors((self.args, self.options)))
 
-    def again(self, before: Tensor, now: Tensor) -> Tensor:
-        """The first output in test mode, with one of its tensors in another's place."""
-        args, options = _with(self.args, before, now), _with(self.options, before, now)
-        with torch.no_grad():
+    def again(self, *others: tuple[Tensor, Tensor]) -> Tensor:
+        """The first output in test mode, with some of its tensors in others' places, and the same random numbers."""
+        args, options = self.args, self.options
+        for before, now in others:
+            args, options = _with(args, before, now), _with(options, before, now)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
             made = next(_outputs(self.module(*args, **options)), None)
         if made is None or tuple(made.shape) != self.output:
             raise UntoldError("in test mode the network returns something else")
@@ -90,16 +97,20 @@ def sample_dependence(calls: Sequence[Call], losses: Sequence[LossSeen]) -> Samp
     Raises:
         UntoldError: which axis holds the samples cannot be told, or the outputs are random.
     """
-    call, inputs = _with_samples(calls, losses)
-    few = math.ceil(EXCHANGED * len(inputs))
+    call, samples = _with_samples(calls, losses)
+    few = math.ceil(EXCHANGED * samples)
     found = []
     # At either end: what runs through the samples in order carries a change onward alone.
-    for exchanged in (slice(0, few), slice(len(inputs) - few, len(inputs))):
-        others, left = inputs.clone(), torch.ones(len(inputs), dtype=torch.bool)
-        others[exchanged] = inputs.roll(few, 0)[exchanged]
+    for exchanged in (torch.arange(few), torch.arange(samples - few, samples)):
+        left = torch.ones(samples, dtype=torch.bool)
         left[exchanged] = False
-        before, after = _in_test_mode(call, inputs, others)
-        found.append(_sizes(before, after)[left])
+        others = [
+            (each, _exchanged(each, 0 if call.first else each.shape.index(samples), exchanged))
+            for each in call.tensors()
+        ]
+        before, after = _in_test_mode(call, others)
+        axis = 0 if call.first else call.output.index(samples)
+        found.append(_sizes(before.movedim(axis, 0), after.movedim(axis, 0))[left])
     worst = max(found, key=lambda sizes: sizes.max().item())
     return SampleDependence(
         samples=len(worst), changed=int((worst > ROUNDING).sum()), size=worst.max().item(), where=call.where
@@ -114,13 +125,16 @@ def position_dependence(calls: Sequence[Call]) -> PositionDependence:
     Raises:
         UntoldError: no network predicts the next position of what it is given, or the outputs are random.
     """
-    call, inputs, axis, predicted = _with_positions(calls)
+    try:
+        call, inputs, axis, predicted = _with_positions(calls, ahead=1)
+    except UntoldError:
+        return _own_position(*_with_positions(calls, ahead=0))
     length, batch = inputs.shape[axis], inputs.shape[1 - axis]
     half = length // 2
     others = inputs.clone()
     later = others.narrow(axis, half, length - half)
     later.copy_(later.roll(1, 1 - axis) if batch > 1 else later.flip(axis))
-    before, after = (_by_position(each, batch, length, axis) for each in _in_test_mode(call, inputs, others))
+    before, after = (_by_position(each, batch, length, axis) for each in _in_test_mode(call, [(inputs, others)]))
     sizes = _sizes(before, after)[:half]
     return PositionDependence(
         positions=half,
@@ -131,9 +145,44 @@ def position_dependence(calls: Sequence[Call]) -> PositionDependence:
     )
 
 
-def _with_samples(calls: Sequence[Call], losses: Sequence[LossSeen]) -> tuple[Call, Tensor]:
-    """The call whose first axis holds samples beyond doubt, and its input."""
+def _own_position(call: Call, inputs: Tensor, axis: int, predicted: float) -> PositionDependence:
+    """Exchange the last position where the targets are the inputs: a network that looks back alone sees its answer.
+
+    One that looks at all positions may have to bring them through a narrow place, as autoencoders do.
+    """
+    length, batch = inputs.shape[axis], inputs.shape[1 - axis]
+    if inputs.is_floating_point() or batch < FEWEST_SAMPLES:
+        raise UntoldError("no network's targets are the next positions of its inputs")
+    others = inputs.clone()
+    last = others.narrow(axis, length - 1, 1)
+    last.copy_(last.roll(1, 1 - axis))
+    before, after = (_by_position(each, batch, length, axis) for each in _in_test_mode(call, [(inputs, others)]))
+    sizes = _sizes(before, after)
+    if (sizes[:-1] > ROUNDING).any():
+        raise UntoldError("the network may look at all positions to tell each of them")
+    return PositionDependence(
+        positions=1,
+        changed=int(sizes[-1] > ROUNDING),
+        size=sizes[-1].item(),
+        predicted=predicted,
+        ahead=0,
+        where=call.where,
+    )
+
+
+def _exchanged(given: Tensor, axis: int, places: Tensor) -> Tensor:
+    """With some samples in others' places, as many further on."""
+    others = given.clone()
+    others.index_copy_(axis, places, given.roll(len(places), axis).index_select(axis, places))
+    return others
+
+
+def _with_samples(calls: Sequence[Call], losses: Sequence[LossSeen]) -> tuple[Call, int]:
+    """The call one of whose axes holds samples beyond doubt, and how many."""
     why = "no network's outputs were compared sample by sample"
+    for call in calls:
+        if call.samples >= FEWEST_SAMPLES and _are_apart(call):
+            return call, call.samples
     for call in calls:
         if not any(_one_each(call.output, seen) for seen in losses):
             continue
@@ -152,8 +201,31 @@ def _with_samples(calls: Sequence[Call], losses: Sequence[LossSeen]) -> tuple[Ca
         elif any(_mixes_by_design(module, len(shape)) for module in call.module.modules()):
             why = "a layer of the network looks at the whole batch by design"
         else:
-            return call, tensors[0]
+            return call, shape[0]
     raise UntoldError(why)
+
+
+def _are_apart(call: Call) -> bool:
+    """Whether the samples that the script gathered are along one axis of all that goes in, and of what comes out."""
+    shapes = [tuple(each.shape) for each in call.tensors()]
+    if call.first:
+        told = call.output[:1] == (call.samples,)
+    else:
+        told = all(shape.count(call.samples) == 1 for shape in (*shapes, call.output)) and all(
+            each.shape.index(call.samples) <= _last_place(each) for each in call.tensors()
+        )
+    return (
+        bool(shapes)
+        and told
+        and all(map(is_dense, call.tensors()))
+        and not call.repeated
+        and not any(_mixes_by_design(module, 0) for module in call.module.modules())
+    )
+
+
+def _last_place(given: Tensor) -> int:
+    """Of the samples' axis: positions may come before it, and features do not."""
+    return 1 if given.ndim == 3 or not given.is_floating_point() else 0
 
 
 def _one_each(output: tuple[int, ...], seen: LossSeen) -> bool:
@@ -172,7 +244,7 @@ def _mixes_by_design(module: nn.Module, dimensions: int) -> bool:
     return isinstance(module, nn.RNNBase | nn.MultiheadAttention) and dimensions == 2
 
 
-def _with_positions(calls: Sequence[Call]) -> tuple[Call, Tensor, int, float]:
+def _with_positions(calls: Sequence[Call], *, ahead: int) -> tuple[Call, Tensor, int, float]:
     """The call that predicts the next position, its input, the axis of the positions, and how many it predicts."""
     for call in calls:
         for inputs in call.tensors():
@@ -180,15 +252,18 @@ def _with_positions(calls: Sequence[Call]) -> tuple[Call, Tensor, int, float]:
                 continue
             for targets in call.targets:
                 for axis in (1, 0):
-                    share = _next_share(inputs, targets, axis)
+                    share = _next_share(inputs, targets, axis, ahead)
                     if share >= NEXT and inputs.shape[axis] >= FEWEST_POSITIONS:
                         return call, inputs, axis, share
     raise UntoldError("no network's targets are the next positions of its inputs")
 
 
-def _next_share(inputs: Tensor, targets: Tensor, axis: int) -> float:
-    """Share of the targets that are the input of the next position along an axis."""
+def _next_share(inputs: Tensor, targets: Tensor, axis: int, ahead: int) -> float:
+    """Share of the targets that are the input so many positions ahead along an axis."""
     length = inputs.shape[axis]
+    if not ahead:
+        same = targets.numel() == inputs.numel() and inputs.numel()
+        return (targets.reshape(inputs.shape) == inputs).double().mean().item() if same else 0.0
     following = inputs.narrow(axis, 1, length - 1) if length > 1 else inputs[:0]
     if targets.numel() == inputs.numel():
         compared = targets.reshape(inputs.shape).narrow(axis, 0, length - 1)
@@ -211,24 +286,24 @@ def _by_position(output: Tensor, batch: int, length: int, axis: int) -> Tensor:
     raise UntoldError("which output belongs to which position cannot be told")
 
 
-def _in_test_mode(call: Call, inputs: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+def _in_test_mode(call: Call, others: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Outputs for both; the same ones must come out alike when asked twice."""
-    if torch.equal(inputs, others):
+    if all(torch.equal(one, other) for one, other in others):
         raise UntoldError("all samples of the batch are alike")
     for module in call.module.modules():
         # A module's own `train` may take other arguments.
         module.training = False
-    before, twice = call.again(inputs, inputs), call.again(inputs, inputs)
+    before, twice = call.again(), call.again()
     if not before.isfinite().all():
         raise UntoldError("the outputs are not finite")
     if ((twice - before).abs() > ROUNDING * _spread(before)).any():
         raise UntoldError("outputs in test mode differ from one call to the next")
-    return before, call.again(inputs, others)
+    return before, call.again(*others)
 
 
 def _sizes(before: Tensor, after: Tensor) -> Tensor:
     """The largest change of each row, as a share of the outputs' standard deviation."""
-    return (after - before).abs().flatten(1).amax(dim=1) / _spread(before)
+    return (after - before).abs().reshape(len(before), -1).amax(dim=1) / _spread(before)
 
 
 def _spread(outputs: Tensor) -> float:

@@ -26,6 +26,7 @@ from trainwell.capture.ears.gradients import Gradients
 from trainwell.capture.ears.graphs import Graphs
 from trainwell.capture.ears.halves import Halves
 from trainwell.capture.ears.layers import Layers
+from trainwell.capture.ears.leaks import Leaks
 from trainwell.capture.ears.loading import Loading
 from trainwell.capture.ears.modes import Modes
 from trainwell.capture.ears.networks import Networks
@@ -58,6 +59,7 @@ EARS: tuple[type[Ear], ...] = (
     Starts,
     Course,
     Freshness,
+    Leaks,
     Ranks,
     Norms,
     Decay,
@@ -107,7 +109,10 @@ class Listener:
         """Everything so far, as the section `steps`."""
         fields: dict[str, Any] = {}
         for ear in self.ears:
-            fields.update(ear.seen())
+            try:
+                fields.update(ear.seen())
+            except Exception as error:  # what the others heard is told all the same
+                self._trouble(ear.seen, error)
         return Steps(taken=self.scene.taken, **fields)
 
     def ear(self, kind: type[Ear]) -> Any:
@@ -273,9 +278,12 @@ class Listener:
             with torch.no_grad(), torch._C.DisableTorchFunction():
                 work(*given)
         except Exception as error:  # whatever it is, the script goes on
-            said = f"{work.__qualname__}: {type(error).__name__}: {error}".splitlines()[0]
-            if said not in self.troubles:
-                self.troubles.append(said)
+            self._trouble(work, error)
+
+    def _trouble(self, work: Callable[..., Any], error: Exception) -> None:
+        said = f"{work.__qualname__}: {type(error).__name__}: {error}".splitlines()[0]
+        if said not in self.troubles:
+            self.troubles.append(said)
 
 
 def _node_of(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import Activation, Compared, LossSeen
+from trainwell.core.records.steps import Activation, Compared, LossSeen, TwiceSeen
 
 LINE, LAYER, SIDES = "trainwell line", "trainwell layer", "trainwell sides"
 """Keys under which the listener, and the ear of comparisons, leave them in a node's metadata."""
@@ -36,6 +36,14 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 DIFFERENCES: tuple[Compared, ...] = ("squared error", "Huber loss", "absolute error")
 """What compares number by number, and spreads both sides to one shape before."""
+LOGARITHMS = {
+    "LogSoftmaxBackward": "log-softmax",
+    "LogsumexpBackward": "log-softmax",
+    "LogSigmoidBackward": "log-sigmoid",
+}
+"""Nodes that take the logarithm of an activation -> what they make."""
+UNSIGNED = 2**64
+"""A node shows a negative axis as this much more."""
 VIEWS = (
     "AliasBackward",
     "CloneBackward",
@@ -112,6 +120,45 @@ def loss_nodes(node: Any, names: Mapping[str, Compared] = FUNCTIONS) -> Iterator
                     seen.add(below)
                     further.append(below)
         level = further
+
+
+def nodes_under(root: Any) -> Iterator[Any]:
+    """Nodes of a graph, the nearest first.
+
+    Args:
+        root: one of them.
+    """
+    level, seen = [root], {root}
+    while level:
+        yield from level
+        further = []
+        for node in level:
+            for below, _ in node.next_functions:
+                if below is not None and below not in seen:
+                    seen.add(below)
+                    further.append(below)
+        level = further
+
+
+def activated_twice(nodes: Iterable[Any]) -> Iterator[TwiceSeen]:
+    """Logarithms of a softmax or of a sigmoid whose inputs have passed an activation right before.
+
+    Args:
+        nodes: of autograd's graph, under a loss.
+    """
+    for node in nodes:
+        outer = LOGARITHMS.get(operation(node))
+        below = node.next_functions[0][0] if outer is not None and node.next_functions else None
+        while below is not None and (operation(below) in VIEWS or operation(below) == "NegBackward"):
+            below = below.next_functions[0][0]
+        inner = ACTIVATIONS.get(operation(below)) if below is not None else None
+        if outer is not None and inner in ("softmax", "sigmoid", "ReLU"):
+            yield TwiceSeen(
+                outer=outer,
+                inner=inner,
+                where=node.metadata.get(LINE, Where()),
+                activated_at=place(below),
+            )
 
 
 def compared_nodes(node: Any) -> Iterator[tuple[Any, Compared]]:

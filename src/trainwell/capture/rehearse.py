@@ -1,6 +1,8 @@
 """The first steps of a Setup, taken on copies and heard, in this process."""
 
+import math
 import runpy
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 from trainwell.capture.given import Setup, Training, as_setup, begin, draws_kept
 from trainwell.capture.interventions import changed
 from trainwell.capture.listener import Listener
-from trainwell.capture.runner import Heard
+from trainwell.capture.runner import Enough, Heard
 from trainwell.core.errors import SettingError, suggestion
 from trainwell.core.records.afterwards import Afterwards
 from trainwell.core.records.forks import Fork
@@ -20,7 +22,9 @@ MOST_BATCHES = 100
 """Calls of a user's step for each optimizer step at most: one that never takes any would go on for ever."""
 
 
-def hear_setup(setup: Setup, *, steps: int, seconds: float, fork: Fork | None = None, seed: int = 0) -> Heard:
+def hear_setup(
+    setup: Setup, *, steps: int, seconds: float, linger: float = math.inf, fork: Fork | None = None, seed: int = 0
+) -> Heard:
     """Train copies of what a Setup holds for some steps, and hear them.
 
     What the network, the loss or the step raises is the author's, and is not caught.
@@ -29,6 +33,7 @@ def hear_setup(setup: Setup, *, steps: int, seconds: float, fork: Fork | None = 
         setup: is left as it is, and so are all generators.
         steps: to take, >= 1.
         seconds: to take them in, > 0.
+        linger: seconds after the first thirty, after which no further is begun.
         fork: one thing that is changed; None: nothing.
         seed: of another run, beside the Setup's own.
     """
@@ -37,7 +42,8 @@ def hear_setup(setup: Setup, *, steps: int, seconds: float, fork: Fork | None = 
     with draws_kept(setup.train, setup.val), seeded(setup.seed, "check", seed):
         training = begin(replace(setup, seed=setup.seed + seed))
         with listener.listening(), changed(fork) if fork else nullcontext():
-            train(training, listener, steps=steps, until=began + seconds)
+            enough, until = Enough(steps, linger), began + seconds
+            train(training, listener, enough=lambda taken: enough.at(taken) or perf_counter() > until)
         after = listener.afterwards() if fork is None else Afterwards()
     return Heard(
         state="stopped",
@@ -68,16 +74,15 @@ def _functions(names: dict[str, Any]) -> list[str]:
     return [name for name, each in names.items() if callable(each) and not name.startswith("_")]
 
 
-def train(training: Training, listener: Listener, *, steps: int, until: float = float("inf")) -> None:
+def train(training: Training, listener: Listener, *, enough: Callable[[int], bool]) -> None:
     """Take steps until enough were heard.
 
     Args:
         training: goes on.
         listener: counts them.
-        steps: of optimizers, >= 1.
-        until: on the clock of `perf_counter`.
+        enough: whether so many were; it is asked after each batch.
     """
     for number, batch in enumerate(training.batches):
         training.step(training.model, batch, training.loss, training.optimizer)
-        if listener.scene.taken >= steps or perf_counter() > until or number > steps * MOST_BATCHES:
+        if enough(listener.scene.taken) or number > MOST_BATCHES * (1 + listener.scene.taken):
             return

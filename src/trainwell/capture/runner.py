@@ -1,6 +1,7 @@
 """Run somebody's script in a process of its own, and hear its first optimizer steps."""
 
 import contextlib
+import math
 import multiprocessing
 import os
 import runpy
@@ -25,6 +26,8 @@ from trainwell.core.records.forks import Fork
 from trainwell.core.records.record import record
 from trainwell.core.records.steps import Steps
 
+FIRST = 30
+"""Steps that are heard however long they take: most of what the rules see shows itself in them."""
 GRACE_SECONDS = 15.0
 """Beyond its time, before a script that lets nobody speak is ended: loading torch takes some of it."""
 
@@ -66,6 +69,7 @@ class Order:
         target: as it was given.
         arguments: the script's own.
         steps: after so many it is stopped.
+        linger: or so many seconds after the `FIRST`.
         seconds: or after so many.
         fork: one thing that is changed.
         changed: other texts for some files, by path.
@@ -77,6 +81,7 @@ class Order:
     target: str
     arguments: tuple[str, ...]
     steps: int
+    linger: float
     seconds: float
     fork: Fork | None
     changed: dict[str, str]
@@ -88,7 +93,8 @@ def hear(
     arguments: Sequence[str] = (),
     *,
     module: bool = False,
-    steps: int = 30,
+    steps: int = FIRST,
+    linger: float = math.inf,
     seconds: float = 60.0,
     fork: Fork | None = None,
     changed: Mapping[str, str] | None = None,
@@ -104,6 +110,7 @@ def hear(
         arguments: its own.
         module: whether `target` is a module, as after python -m.
         steps: after so many it is stopped, >= 1.
+        linger: or so many seconds after the first thirty, at the next step.
         seconds: or after so many, > 0.
         fork: one thing that is changed; None: nothing.
         changed: other texts for some of its files, by path; no file is written.
@@ -124,6 +131,7 @@ def hear(
             target=target,
             arguments=tuple(arguments),
             steps=steps,
+            linger=linger,
             seconds=seconds,
             fork=fork,
             changed=dict(changed or {}),
@@ -163,6 +171,25 @@ def split_target(target: str) -> tuple[str, str]:
     return (file, function) if colon and function.isidentifier() else (target, "")
 
 
+class Enough:
+    """When to stop.
+
+    Args:
+        steps: after so many.
+        linger: or so many seconds after the first thirty.
+    """
+
+    def __init__(self, steps: int, linger: float) -> None:
+        self.steps, self.linger = steps, linger
+        self._until = math.inf
+
+    def at(self, taken: int) -> bool:
+        """Whether it is after so many steps."""
+        if taken == FIRST:
+            self._until = time.perf_counter() + self.linger
+        return taken >= self.steps or (taken >= FIRST and time.perf_counter() >= self._until)
+
+
 def _end_group(process: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -194,7 +221,8 @@ def _child(order: Order) -> None:
             each.terminate()
         os._exit(0)
 
-    listener = Listener(lambda taken: end("stopped") if taken >= order.steps else None)
+    enough = Enough(order.steps, order.linger)
+    listener = Listener(lambda taken: end("stopped") if enough.at(taken) else None)
     timer = threading.Timer(order.seconds, end, ("stopped",))
     timer.daemon = True
     timer.start()
@@ -213,7 +241,7 @@ def _child(order: Order) -> None:
             elif order.kind == "function":
                 file, function = split_target(target)
                 sys.path[0] = str(Path(file).resolve().parent)
-                train(begin(setup_of(file, function)), listener, steps=order.steps)
+                train(begin(setup_of(file, function)), listener, enough=lambda _: False)
             else:
                 sys.path[0] = str(Path(target).resolve().parent)
                 runpy.run_path(target, run_name="__main__")

@@ -3,6 +3,7 @@
 import ast
 import functools
 import inspect
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,30 @@ def _rounds(frame: FrameType | None) -> Iterator[int]:
         frame = frame.f_back
 
 
+def said_at(frame: FrameType) -> Iterator[str]:
+    """Texts by which the source names what a running line works on: the nearest first.
+
+    The expression that runs, what the loops around it go through, the name of its function, the whole statement.
+
+    Args:
+        frame: of the user's.
+    """
+    file, line, code = frame.f_code.co_filename, frame.f_lineno, frame.f_code
+    text = _text(file)
+    positions = next(itertools.islice(code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
+    yield _between(text, *positions)
+    tree = _tree(file)
+    holding = [each for each in ast.walk(tree) if isinstance(each, ast.stmt) and _is_at(each, line)] if tree else []
+    statement = max(holding, key=lambda each: (each.lineno, -(each.end_lineno or 0)), default=None)
+    if statement is not None:
+        iterated = [each.iter for each in ast.walk(statement) if isinstance(each, ast.comprehension)]
+        yield from (ast.unparse(each) for each in iterated)
+    yield from (ast.unparse(each.iter) for each in _loops(file, line) if isinstance(each, ast.For))
+    yield code.co_name
+    if statement is not None and not isinstance(statement, ast.For | ast.While | ast.With | ast.If | ast.FunctionDef):
+        yield ast.unparse(statement)
+
+
 def is_used_again(where: Where) -> bool:
     """Whether the source does something with what a line puts under a name; True where it cannot be told.
 
@@ -99,6 +124,28 @@ def _tree(file: str) -> ast.Module | None:
         return ast.parse(Path(file).read_text("utf-8", errors="replace"))
     except (OSError, SyntaxError, ValueError):
         return None
+
+
+@functools.cache
+def _text(file: str) -> tuple[str, ...]:
+    try:
+        return tuple(Path(file).read_text("utf-8", errors="replace").splitlines())
+    except OSError:
+        return ()
+
+
+def _between(text: tuple[str, ...], *ends: int | None) -> str:
+    """What stands from a line to a line and from a column to a column, as bytecode has them; empty: not known."""
+    first, last, begin, end = ends
+    if first is None or last is None or begin is None or end is None or last > len(text):
+        return ""
+    if first == last:
+        return text[first - 1].encode()[begin:end].decode(errors="replace")
+    return " ".join((text[first - 1][begin:], *text[first : last - 1], text[last - 1][:end]))
+
+
+def _is_at(node: ast.stmt, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
 def _loops(file: str, line: int) -> Iterator[ast.For | ast.AsyncFor | ast.While]:

@@ -39,7 +39,7 @@ def check(
     fail_on: Annotated[
         str | None, typer.Option(help="error, warning or never: from which severity on the exit status is 1.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps that are looked at: 30.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps that are looked at, at most: 300.")] = None,
     budget: Annotated[str | None, typer.Option(help="How long it may take: 60s, 5m.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Run it once and no more: causes are not tried out.")] = False,
     fix: Annotated[
@@ -68,7 +68,7 @@ def check(
     """
     settings = check_settings(Path.cwd())
     fail_on = fail_on or settings.get("fail-on", "warning")
-    steps = steps if steps is not None else settings.get("steps", 30)
+    steps = steps if steps is not None else settings.get("steps")
     budget = budget or settings.get("budget", "60s")
     form = chosen("json" if as_json else format_, output)
     if fail_on not in ("error", "warning", "never"):
@@ -84,7 +84,7 @@ def check(
             target,
             arguments or (),
             module=module,
-            steps=steps,
+            **({} if steps is None else {"steps": steps}),
             seconds=float(seconds),
             once=once,
             fix=fix,

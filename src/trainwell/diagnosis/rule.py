@@ -23,6 +23,7 @@ class Rule:
         page: what it sees, why it hurts, evidence, remedy (and how safe it is), references: its file's docstring.
         reads: sections that it uses where they are there. Where `needs` is empty, one of these must be there.
         tries: forks that it wants to see before it speaks of a script's first steps.
+        certain: of a warning, whether its numbers are so far out that it stands where no fork can be compared.
         confirmed_by: forks one of which must help before a warning of it about a script's first steps stands.
     """
 
@@ -34,6 +35,7 @@ class Rule:
     reads: tuple[Section, ...] = ()
     tries: Callable[[Observation], tuple[Fork, ...]] | None = None
     confirmed_by: tuple[Fork, ...] = ()
+    certain: Callable[[Finding], bool] | None = None
 
     def missing(self, observation: Observation) -> tuple[Section, ...]:
         """Sections whose absence keeps the rule from speaking; empty if it can speak."""

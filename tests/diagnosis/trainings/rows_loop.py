@@ -398,7 +398,7 @@ ROWS: tuple[Row, ...] = (
         severity="error",
         message="The graphs of # earlier losses are in memory at once, each of # operations: after # backward passes "
         "none of the later ones has been freed.",
-        threshold="RETAINED",
+        threshold="SUMMED",
         changed_to=100,
     ),
     Row(

@@ -507,8 +507,8 @@ ROWS: tuple[Row, ...] = (
         severity="warning",
         message='The weights of layer "#" have a standard deviation of #, where # keeps the signal\'s size with relu '
         "behind # inputs; in # steps the loss comes to #, with weights drawn anew to #.",
-        threshold="SMALL",
-        changed_to=0.0,
+        threshold="TOGETHER",
+        changed_to=1e12,
     ),
     Row(
         code="OPT006",

@@ -222,7 +222,7 @@ CASES: dict[str, Callable[[Any], Observation]] = {
     "decay as it should be": lambda lab: regularized(lab, decay=5e-4),
     "dropout far too strong": lambda lab: regularized(lab, dropout=0.9),
     "dropout of half": lambda lab: regularized(lab, dropout=0.5),
-    "norms over two": lambda lab: normed(lab, 2),
+    "norms over three": lambda lab: normed(lab, 3),
     "norms over sixteen": lambda lab: normed(lab, 16),
     "dropout in any mode": lambda lab: dropping(lab, lambda x, _: F.dropout(x, 0.3)),
     "dropout in training": lambda lab: dropping(lab, lambda x, training: F.dropout(x, 0.3, training=training)),
@@ -273,11 +273,11 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         code="REG005",
-        fires="norms over two",
+        fires="norms over three",
         misses="norms over sixteen",
         severity="warning",
-        message='Batch norm "#" (and # more) normalizes over # numbers a channel, and the loss goes from # to # in # '
-        "steps; the same steps with each sample normalized by itself bring it to #.",
+        message='Batch norm "#" (and # more) normalizes over # numbers a channel, of # samples, and the loss goes from '
+        "# to # in # steps; the same steps with each sample normalized by itself bring it to #.",
         threshold="FEW",
         changed_to=2.0,
     ),

@@ -144,7 +144,7 @@ class _Evaluated:
 
     def loss(self, change: Callable[[Tensor], Tensor]) -> float:
         """With other inputs; NaN where nothing was compared, or not with these outputs."""
-        made = self.call.again(self.numbers, change(self.numbers)).reshape(self.shape)
+        made = self.call.again((self.numbers, change(self.numbers))).reshape(self.shape)
         target = self.target
         if target is None:
             return math.nan

@@ -1,5 +1,7 @@
 """What simple models make of the samples of the first steps, where a rule would ask."""
 
+import math
+import statistics
 from typing import Any
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor
 from trainwell.capture.ear import Ear, Passed, Scene
 from trainwell.capture.losses import DIFFERENCES, compared_nodes, sides_of
 from trainwell.capture.maps import is_linear, linear_pairs
+from trainwell.capture.stored import is_dense
 from trainwell.core.records.steps import SimpleFits
 
 MOST_SAMPLES = 1500
@@ -20,12 +23,16 @@ MOST_CLASSES = 20
 """Class numbers of more classes than this are hardly told from any other whole numbers."""
 FITTED = 2 / 3
 """Share of the samples that the models are fitted to."""
+SHORTEST = 20
+"""Steps, of a third of a training, over which it is asked whether its loss comes down."""
+HARDLY = 0.8
+"""Of its first third, above which the last third of a loss is where it is asked what simple models make of the data."""
 RIDGES = (1e-3, 1e-1)
 """Share of the mean of a kernel's diagonal that is added to it: little and much smoothing, the better one counts."""
 
 
 class Fits(Ear):
-    """Fills `fits`, where the network is linear though it has layers for more, or where class numbers are fitted."""
+    """Fills `fits`, where a network is linear though it has layers for more, fits class numbers, or learns nothing."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -33,22 +40,25 @@ class Fits(Ear):
         self.inputs: list[Tensor] = []
         self.targets: list[Tensor] = []
         self.samples = 0
-        self.linear = False
+        self.linear = self.whole = False
+        self.values: list[float] = []
         self.asked: bool | None = None
         self.found: tuple[int, SimpleFits | None] = (0, None)
 
     def passed(self, call: Passed) -> None:
-        if not call.outermost or not call.with_gradients or self.samples >= MOST_SAMPLES or self.asked is False:
+        if not call.outermost or not call.with_gradients or self.samples >= MOST_SAMPLES:
             return
         if not any(True for _ in call.module.parameters()):
             # A loss is a module too.
             return
         given = next((each for each in call.inputs if isinstance(each, Tensor)), None)
-        fits = given is not None and given.is_floating_point() and given.ndim > 1
+        fits = given is not None and given.is_floating_point() and given.ndim > 1 and is_dense(given)
         self.given = given.detach() if fits and given is not None else None
 
     def backward(self, roots: tuple[Tensor, ...]) -> None:
         given, self.given = self.given, None
+        if len(roots) == 1 and roots[0].numel() == 1:
+            self.values.append(roots[0].detach().float().item())
         if given is None or self.samples >= MOST_SAMPLES or len(roots) != 1 or roots[0].grad_fn is None:
             return
         root = roots[0].grad_fn
@@ -57,26 +67,41 @@ class Fits(Ear):
         for node, function in compared_nodes(root):
             sides = sides_of(node, function)
             outputs, targets = sides.outputs, sides.targets
-            if outputs is None or targets is None or targets.ndim == 0 or len(targets) != len(given):
+            if outputs is None or targets is None or targets.ndim == 0:
+                continue
+            if len(targets) != len(given) and given.ndim > 2 and len(targets) == given.shape[1]:
+                given = given.transpose(0, 1)
+            if len(targets) != len(given):
                 continue
             numbers = targets.detach().float().flatten(1) if targets.ndim > 1 else targets.detach().float().unsqueeze(1)
             whole = function in DIFFERENCES and numbers.shape[1] == 1 and bool((numbers == numbers.round()).all())
             self.asked = bool(self.asked or self.linear or whole)
-            if self.linear or whole:
-                flat = given.flatten(1)
-                self.inputs.append(flat[:, :: -(-flat.shape[1] // MOST_FEATURES)].float().cpu().clone())
-                self.targets.append(numbers.cpu().clone())
-                self.samples += len(given)
+            self.whole = self.whole or whole
+            flat = given.flatten(1)
+            self.inputs.append(flat[:, :: -(-flat.shape[1] // MOST_FEATURES)].float().cpu().clone())
+            self.targets.append(numbers.cpu().clone())
+            self.samples += len(given)
             return
 
     def seen(self) -> dict[str, Any]:
+        if not self.asked and not self._is_doubtful():
+            return {"fits": None}
         if self.found[0] != self.samples:
             alike = {(each.shape[1], other.shape[1]) for each, other in zip(self.inputs, self.targets, strict=True)}
             found = None
             if len(alike) == 1:
-                found = simple_fits(torch.cat(self.inputs), torch.cat(self.targets), linear=self.linear)
+                anything = self.linear or not self.whole
+                found = simple_fits(torch.cat(self.inputs), torch.cat(self.targets), linear=anything)
             self.found = self.samples, found
         return {"fits": self.found[1]}
+
+    def _is_doubtful(self) -> bool:
+        """Whether the loss has hardly come down in many steps."""
+        third = len(self.values) // 3
+        if third < SHORTEST or not all(map(math.isfinite, self.values)):
+            return False
+        first, last = (statistics.median(part) for part in (self.values[:third], self.values[-third:]))
+        return last > HARDLY * first > 0
 
 
 def simple_fits(inputs: Tensor, targets: Tensor, *, linear: bool) -> SimpleFits | None:

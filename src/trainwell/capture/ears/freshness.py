@@ -1,39 +1,83 @@
-"""Which samples of each step were never trained on before: their loss is that of held-out data."""
+"""Which samples were trained on before: those of a step are held out till then, those of an evaluation always."""
 
 import hashlib
+import re
+import sys
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from trainwell.capture.ear import Ear, Passed, Scene
+from trainwell.capture.ear import Ear, Passed, Scene, Telling
+from trainwell.capture.source import is_own, user_line
 from trainwell.capture.stored import is_dense, octets
+from trainwell.capture.syntax import said_at
+from trainwell.core.records.finding import Where
+from trainwell.core.records.steps import HeldOutSeen
 
 MOST_STEPS = 400
 """Steps whose samples are remembered."""
+MOST_SAMPLES = 20_000
+"""Of one evaluation, that are remembered."""
+HELD_OUT = re.compile(r"(?<![a-z])(val|valid|validate|validation|test|dev|holdout|held_?out)(?![a-z])", re.IGNORECASE)
+"""Words of a line, or of a function's name, by which what is evaluated there is said to be held out."""
+TRAINED = re.compile(r"train(?!er|ing_|_mode|\(|wells?)", re.IGNORECASE)
+"""Words by which it is said to be what is trained on."""
 
 
 class Freshness(Ear):
-    """Fills `samples` and `fresh`."""
+    """Fills `samples`, `fresh` and `held_out`."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.seen_before: set[bytes] = set()
         self.samples: list[int] = []
         self.fresh: list[int] = []
+        self.loaded_before: set[bytes] = set()
         self._now: list[bytes] = []
+        self._calls: list[tuple[weakref.ref[_Token], list[bytes]]] = []
+        self._loaded: list[bytes] = []
+        self._largest = 0
+        self._networks: set[int] = set()
+        self._others: set[tuple[tuple[str, int], ...]] = set()
+        self._held_out: dict[tuple[tuple[str, int], ...], _HeldOut] = {}
 
     def passed(self, call: Passed) -> None:
-        if not call.outermost or not call.with_gradients or self.scene.taken >= MOST_STEPS:
+        if not call.outermost or self.scene.taken >= MOST_STEPS:
+            return
+        if not call.with_gradients and id(call.module) not in self._networks:
+            return
+        if next(call.module.parameters(), None) is None:
             return
         given = next((each for each in call.inputs if isinstance(each, Tensor) and each.ndim > 1), None)
         if given is None:
             given = next((each for each in call.options.values() if isinstance(each, Tensor) and each.ndim > 1), None)
         if given is None or not is_dense(given) or torch._C._functorch.is_functorch_wrapped_tensor(given):
             return
-        rows = octets(given).reshape(len(given), given.element_size() * given.shape[1:].numel())
-        self._now += [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows]
+        if not call.with_gradients:
+            self._loaded = []
+            if given.is_floating_point():
+                self._evaluated(given)
+        elif not given.requires_grad:
+            token = _Token()
+            self._calls.append((weakref.ref(token), _digests(given)))
+            for each in _nodes((call.outputs,)):
+                each.metadata.setdefault(self, []).append(token)
+            self._networks.add(id(call.module))
+
+    def backward(self, roots: tuple[Tensor, ...]) -> None:
+        # What was computed and let go, such as for a shape to be printed, is not trained on.
+        trained = [rows for token, rows in self._calls if token() is not None]
+        self._now += [each for rows in trained for each in rows]
+        self._largest = max([self._largest, *map(len, trained)])
+        self.loaded_before.update(self._loaded)
+        self._calls, self._loaded = [], []
 
     def stepped(self, optimizer: Optimizer) -> None:
         if self.scene.taken > MOST_STEPS:
@@ -43,5 +87,103 @@ class Freshness(Ear):
         self.seen_before.update(self._now)
         self._now = []
 
+    def tellings(self) -> Iterable[Telling]:
+        return (Telling(_BaseDataLoaderIter, "__next__", after=self._fetched),)
+
     def seen(self) -> dict[str, Any]:
-        return {"samples": tuple(self.samples), "fresh": tuple(self.fresh)}
+        # A graph is given whole, to be trained on some of its nodes and judged by others.
+        whole = len(self.seen_before) <= self._largest
+        return {
+            "samples": tuple(self.samples),
+            "fresh": tuple(self.fresh),
+            "held_out": ()
+            if whole
+            else tuple(each.seen(self.seen_before | self.loaded_before) for each in self._held_out.values()),
+        }
+
+    def _fetched(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        """A loader has handed out a batch: what is trained on may be made of it."""
+        first = found[0] if isinstance(found, list | tuple) and found else found
+        if self.scene.taken < MOST_STEPS and isinstance(first, Tensor) and first.ndim > 1 and is_dense(first):
+            self._loaded = _digests(first)
+
+    def _evaluated(self, given: Tensor) -> None:
+        """A batch without gradients, on a line that says what it is."""
+        frames = tuple(_own_frames(sys._getframe(1)))
+        key = tuple((each.f_code.co_filename, each.f_lineno) for each in frames)
+        mine = self._held_out.get(key)
+        if mine is None:
+            if key in self._others or not _is_said_held_out(text for each in frames for text in said_at(each)):
+                self._others.add(key)
+                return
+            mine = self._held_out[key] = _HeldOut(where=user_line())
+        if len(mine.rows) < MOST_SAMPLES:
+            mine.add(_digests(given), self.scene.taken)
+
+
+class _Token:
+    """Lives as long as the graph of a call does."""
+
+
+def _nodes(value: Any) -> Iterator[Any]:
+    """Of autograd's graph, at which the tensors end that are in here."""
+    if isinstance(value, Tensor) and value.requires_grad and value.grad_fn is not None:
+        yield value.grad_fn
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from _nodes(each)
+    elif isinstance(value, dict):
+        yield from _nodes(tuple(value.values()))
+
+
+@dataclass
+class _HeldOut:
+    """What is evaluated on one line, as called from others."""
+
+    where: Where
+    rows: set[bytes] = field(default_factory=set)
+    repeated: int = 0
+    now: set[bytes] = field(default_factory=set)
+    step: int = -1
+
+    def add(self, rows: list[bytes], step: int) -> None:
+        """Another batch; the same step: of the same evaluation."""
+        if step != self.step:
+            self.rows |= self.now
+            self.now, self.step = set(), step
+        before = len(self.now)
+        self.now.update(rows)
+        self.repeated += len(rows) - (len(self.now) - before)
+
+    def seen(self, trained: set[bytes]) -> HeldOutSeen:
+        """Beside what was trained on."""
+        rows = self.rows | self.now
+        return HeldOutSeen(
+            samples=len(rows),
+            repeated=self.repeated,
+            trained=len(rows & trained),
+            known=len(trained),
+            where=self.where,
+        )
+
+
+def _is_said_held_out(texts: Iterable[str]) -> bool:
+    """Whether the first of these texts that says what is evaluated says that it is held out."""
+    for text in texts:
+        held_out, trained = HELD_OUT.search(text), TRAINED.search(text)
+        if held_out or trained:
+            return bool(held_out and not trained)
+    return False
+
+
+def _digests(given: Tensor) -> list[bytes]:
+    rows = octets(given).reshape(len(given), given.element_size() * given.shape[1:].numel())
+    return [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows]
+
+
+def _own_frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """The user's frames, the innermost first."""
+    while frame is not None:
+        if is_own(frame.f_code.co_filename):
+            yield frame
+        frame = frame.f_back

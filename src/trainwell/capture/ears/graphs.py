@@ -21,6 +21,8 @@ RECENT = 2
 """Steps whose graphs may well live: a variable of the loop holds the last one, and what was computed with it."""
 SUSPECT = 8
 """Graphs that live at once before a reference cycle is ruled out, by collecting garbage."""
+SUMMED = 3
+"""Likewise, where a line was seen that sums losses after their backward pass: a sum has no cycles."""
 MOST_COUNTED = 10_000
 """Nodes of a graph that are counted."""
 
@@ -106,7 +108,8 @@ class _Place:
     def look(self, taken: int) -> None:
         """After a step: how many graphs of earlier steps live, without a gap up to the last."""
         count = self._older(taken)
-        if count < SUSPECT:
+        suspect = SUSPECT if self.summed_at.line is None else SUMMED
+        if count < suspect:
             self._before, self.steady = (0, self.made), 0
             return
         if count >= self._collect_at:
@@ -115,7 +118,8 @@ class _Place:
             self._collect_at = 2 * before
             count = self._older(taken)
             self._trusted = count == before
-        if count >= SUSPECT and self._trusted:
+        self._trusted = self._trusted or suspect == SUMMED
+        if count >= suspect and self._trusted:
             self.steady = self.steady + 1 if count == self._before[0] and self.made > self._before[1] else 0
             self._before = (count, self.made)
             if count >= self.retained:

@@ -15,6 +15,9 @@ TYPES = (torch.bfloat16, torch.float16)
 MOST_OF_ONE, MOST = 65_536, 4_194_304
 """Numbers of one tensor, and of all of an optimizer, that are looked at."""
 
+STEPS = 30
+"""In which weights must move: what the rule's share was measured over."""
+
 
 class Halves(Ear):
     """Fills `halves`."""
@@ -54,10 +57,13 @@ class _Followed:
                     left -= min(each.numel(), MOST_OF_ONE)
 
     def before(self) -> None:
-        for each in self.weights:
-            each.before()
+        if self.steps < STEPS:
+            for each in self.weights:
+                each.before()
 
     def after(self) -> None:
+        if self.steps == STEPS:
+            return
         self.steps += 1
         for each in self.weights:
             each.after()

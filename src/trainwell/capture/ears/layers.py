@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.source import user_line
+from trainwell.capture.stored import is_dense
 from trainwell.core.records.finding import Where
 from trainwell.core.records.steps import CutSeen, LayerSeen, OptimizerSeen
 
@@ -16,6 +17,8 @@ WITHOUT_GRAPH = ("detach", "detach_", "argmax")
 """Functions whose result knows nothing of what it was made from."""
 WITHOUT_SLOPE = ("round", "floor", "ceil", "trunc", "sign", "heaviside")
 """Functions whose slope is 0 everywhere."""
+READING = ("__getitem__", "index_select", "embedding", "linear", "matmul", "__matmul__", "mm", "bmm")
+"""Functions by which a network uses weights of its own."""
 HEARD = 2
 """Optimizer steps in which lines are noted at which no gradient goes through."""
 
@@ -23,13 +26,15 @@ HEARD = 2
 class Layers(Ear):
     """Fills `layers`, `cuts` and `optimizers`."""
 
-    functions = frozenset({*WITHOUT_GRAPH, *WITHOUT_SLOPE})
+    functions = frozenset({*WITHOUT_GRAPH, *WITHOUT_SLOPE, *READING})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.layers: dict[int, _Layer] = {}
         self.cuts: dict[Where, CutSeen] = {}
         self.optimizers: dict[int, _Given] = {}
+        self.read: dict[int, _Layer] = {}
+        self._stored: dict[int, dict[int, list[tuple[str, Tensor]]]] = {}
         self._open = False
         self._searched: set[int] = set()
 
@@ -39,15 +44,17 @@ class Layers(Ear):
         known = self.layers.get(id(module))
         if known is not None:
             known.quiet = known.quiet and not self.scene.wants_gradients
+            known.apart = known.apart and known.quiet
             return
-        # What is called without gradients as a whole is measured by it; a part of what learns is meant to be no part.
-        if not (self.scene.wants_gradients or self._open):
+        # What is called without gradients as a whole is measured by it, or collects what is learnt from.
+        apart = not (self.scene.wants_gradients or self._open)
+        if apart and not (self.scene.inside[0].training and self.scene.taken):
             return
         name, network = self.scene.names.get(id(module)), self.scene.network
         own = [each for each in module._parameters.values() if each is not None]
         if own:
             quiet = not self.scene.wants_gradients
-            self.layers[id(module)] = _Layer(module, own, name=name, network=network, quiet=quiet)
+            self.layers[id(module)] = _Layer(module, own, name=name, network=network, quiet=quiet, apart=apart)
         if self.scene.wants_gradients and id(module) not in self._searched:
             self._searched.add(id(module))
             for key, held in _loose(module, self.scene.inside[0]).items():
@@ -58,13 +65,39 @@ class Layers(Ear):
     def called(self, name: str, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
         if self.scene.taken >= HEARD or not self.scene.wants_gradients or not args or not isinstance(args[0], Tensor):
             return
+        if name in READING:
+            self._read(args)
+            return
         if args[0].grad_fn is not None and args[0].is_floating_point() and args[0].ndim:
             where = user_line()
             self.cuts.setdefault(where, CutSeen(function=name.strip("_"), place=len(self.layers), where=where))
 
+    def _read(self, args: tuple[Any, ...]) -> None:
+        """Numbers of a parameter that come by another tensor, which wants no gradients."""
+        if not self.scene.inside:
+            return
+        for each in args[:2]:
+            if not isinstance(each, Tensor) or each.requires_grad or not each.ndim or not is_dense(each):
+                continue
+            for name, weight in self._weights(self.scene.inside[0]).get(each.data_ptr(), ()):
+                if weight.requires_grad and id(weight) not in self.read:
+                    self.read[id(weight)] = _Layer(
+                        None, [weight], name=name, network=self.scene.network, quiet=True, apart=True
+                    )
+
+    def _weights(self, network: nn.Module) -> dict[int, list[tuple[str, Tensor]]]:
+        """Where a network's parameters are stored -> the names of their layers, and they themselves."""
+        found = self._stored.get(id(network))
+        if found is None:
+            found = self._stored[id(network)] = {}
+            for name, each in network.named_parameters():
+                if is_dense(each) and each.numel():
+                    found.setdefault(each.data_ptr(), []).append((name.rpartition(".")[0], each))
+        return found
+
     def stepping(self, optimizer: Optimizer) -> None:
         first = self.scene.taken == 0
-        for layer in self.layers.values():
+        for layer in (*self.layers.values(), *self.read.values()):
             layer.look()
             if first and layer.quiet:
                 layer.compare(self.layers.values())
@@ -73,7 +106,9 @@ class Layers(Ear):
     def seen(self) -> dict[str, Any]:
         given = {id(each) for each in self.scene.parameters()}
         return {
-            "layers": tuple(each.seen(given) for each in self.layers.values() if not each.is_meant()),
+            "layers": tuple(
+                each.seen(given) for each in (*self.layers.values(), *self.read.values()) if not each.is_meant()
+            ),
             "cuts": tuple(self.cuts.values()),
             "optimizers": tuple(each.seen() for each in self.optimizers.values()),
         }
@@ -84,16 +119,17 @@ class _Layer:
 
     def __init__(
         self,
-        module: nn.Module,
+        module: nn.Module | None,
         own: Sequence[Tensor],
         *,
         name: str | None,
         network: int,
         quiet: bool = False,
+        apart: bool = False,
         loose: bool = False,
     ) -> None:
         self.module, self.own, self.name, self.network = module, own, name, network
-        self.quiet, self.loose, self.where = quiet, loose, user_line()
+        self.quiet, self.apart, self.loose, self.where = quiet, apart, loose, user_line()
         self.reached = self.sloped = self.copied = False
         self.before = [each.detach().clone() for each in own] if quiet or loose else []
 
@@ -118,7 +154,7 @@ class _Layer:
         """What became of it."""
         return LayerSeen(
             name=self.name or "",
-            kind="tensor" if self.loose else type(self.module).__name__,
+            kind="tensor" if self.loose else "data" if self.module is None else type(self.module).__name__,
             weights=sum(each.numel() for each in self.own),
             network=self.network,
             registered=self.name is not None and not self.loose,
@@ -127,6 +163,7 @@ class _Layer:
             reached=self.reached,
             sloped=self.sloped,
             quiet=self.quiet,
+            apart=self.apart,
             where=self.where,
         )
 
@@ -153,7 +190,11 @@ class _Given:
         """Also of what the last step was given."""
         self.reached |= {id(each) for each in self._parameters() if each.grad is not None}
         return OptimizerSeen(
-            steps=self.steps, parameters=len(self._parameters()), reached=len(self.reached), where=self.where
+            steps=self.steps,
+            parameters=len(self._parameters()),
+            reached=len(self.reached),
+            maximizes=all(group.get("maximize", False) for group in self.optimizer.param_groups),
+            where=self.where,
         )
 
     def _parameters(self) -> list[Tensor]:

@@ -72,6 +72,8 @@ class Modes(Ear):
         network.dropout |= mine.dropout
         network.norm |= mine.norm
         given = next(_tensors((call.inputs, call.options)), None)
+        if not call.with_gradients and not call.module.training and not network.stepped:
+            network.asked = network.asked or id(call.module) in self.turned_off
         if call.with_gradients:
             network.take(mine, given)
         elif call.module.training and mine.on and network.stepped:
@@ -182,7 +184,7 @@ class _Network:
 
     def __init__(self, module: nn.Module, number: int) -> None:
         self.module, self.number = module, number
-        self.dropout = self.norm = self.new = False
+        self.dropout = self.norm = self.new = self.asked = False
         self.given: Tensor | None = None
         self.trained, self.tested, self.evaluated = 0, 0, 0
         self.turned_at, self.called_at, self.evaluated_at, self.compared_at = Where(), Where(), Where(), Where()
@@ -222,6 +224,7 @@ class _Network:
             new=self.new,
             trained=self.trained,
             tested=self.tested,
+            asked=self.asked,
             turned_at=self.turned_at,
             called_at=self.called_at,
             evaluated=self.evaluated,

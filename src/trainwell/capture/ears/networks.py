@@ -1,11 +1,14 @@
 """The networks of the first step: what they were given, and what their outputs were compared with."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from trainwell.capture.dependence import Call, first_shape, kept
-from trainwell.capture.ear import Ear, Passed, Scene
+from trainwell.capture.ear import Ear, Passed, Scene, Telling
 from trainwell.capture.interventions import by_feature
 from trainwell.capture.losses import targets_of
 from trainwell.capture.source import user_line
@@ -17,8 +20,18 @@ MOST_CALLS = 4
 """Calls of networks in the first step that are kept: of a GAN there are three."""
 
 
+FEW = 0.1
+"""Share of the features that may vary less than the smallest that is told: pixels of a corner hardly vary at all."""
+MOST_GATHERED = 8
+"""Batches that are kept until a network is given one of them."""
+FEWEST_GATHERED = 4
+"""Samples of a batch: what is made of fewer rows may be made of anything."""
+
+
 class Networks(Ear):
     """Fills `networks`, `input`, `input_not_finite`, `input_step` and `input_at`; keeps the calls themselves."""
+
+    functions = frozenset({"__getitem__", "index_select", "stack"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -26,6 +39,34 @@ class Networks(Ear):
         self.input: InputSeen | None = None
         self.not_finite, self.not_finite_step, self.not_finite_at = 0.0, 0, Where()
         self._called: set[tuple[int, bool]] = set()
+        self._gathered: set[int] = set()
+        self._first: list[Tensor] = []
+
+    def tellings(self) -> Iterable[Telling]:
+        return (Telling(_BaseDataLoaderIter, "__next__", after=self._fetched),)
+
+    def called(self, name: str, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        """Samples are gathered into a batch before the first step."""
+        if self.scene.taken or self.scene.inside:
+            return
+        if name == "stack":
+            self._gathered.add(len(args[0] if args else options["tensors"]))
+            return
+        index = args[-1] if name == "__getitem__" else options.get("index", args[-1])
+        self._gathered |= _picked(index)
+        if name == "__getitem__" and isinstance(index, Tensor | np.ndarray | list):
+            # Kept, so that no other tensor takes their place.
+            self._first = [*self._first[1 - MOST_GATHERED :], found]
+
+    def _fetched(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        if not self.scene.taken:
+            parts = (
+                found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else (found,)
+            )
+            sizes = {len(each) for each in parts if isinstance(each, Tensor) and each.ndim}
+            # Of what it has just made its batch, no other number counts.
+            self._gathered = sizes
+            self._first = [each for each in parts if isinstance(each, Tensor) and each.ndim]
 
     def entered(self, module: nn.Module, inputs: Any) -> None:
         if len(self.scene.inside) > 1 or self.not_finite or not isinstance(inputs, tuple) or not _learns(module):
@@ -37,7 +78,10 @@ class Networks(Ear):
             self.not_finite, self.not_finite_step, self.not_finite_at = max(shares), self.scene.taken, user_line()
 
     def passed(self, call: Passed) -> None:
-        if not call.outermost or self.scene.taken > 1 or not _learns(call.module):
+        if not call.outermost or not _learns(call.module) or len(self.calls) > MOST_CALLS:
+            return
+        new = all(each.module is not call.module for each in self.calls)
+        if self.scene.taken > 1 and not (new and call.with_gradients):
             return
         wanted = call.with_gradients and any(each.requires_grad for each in call.module.parameters())
         if not call.module.training and not wanted:
@@ -46,7 +90,8 @@ class Networks(Ear):
             self._called.add((id(call.module), call.with_gradients))
         if not call.with_gradients:
             return
-        if self.scene.taken == 0 and len(self.calls) < MOST_CALLS:
+        # Of a GAN, one network learns first.
+        if (self.scene.taken == 0 or new) and len(self.calls) < MOST_CALLS:
             self.input = self.input or _input_seen(call.inputs)
             self.calls.append(
                 Call(
@@ -55,12 +100,25 @@ class Networks(Ear):
                     options=kept(dict(call.options)),
                     output=first_shape(call.outputs),
                     where=user_line(),
+                    samples=self._samples(),
+                    first=self._are_gathered(call),
                 )
             )
         elif self.scene.taken == 1:
             for each in self.calls:
                 then, now = each.tensors(), [value for value in call.inputs if isinstance(value, Tensor)]
                 each.repeated |= each.module is call.module and bool(now) and bool(then) and is_same(now[0], then[0])
+
+    def _samples(self) -> int:
+        """Of the batch, where all that was gathered for it has as many; 0: not known."""
+        found = {each for each in self._gathered if each >= FEWEST_GATHERED}
+        return next(iter(found)) if len(found) == 1 else 0
+
+    def _are_gathered(self, call: Passed) -> bool:
+        """Whether a network is given the very tensors that were gathered along their first axis."""
+        given = [each for each in (*call.inputs, *call.options.values()) if isinstance(each, Tensor) and each.ndim]
+        places = {(each.data_ptr(), tuple(each.shape)) for each in self._first if is_dense(each)}
+        return bool(given) and all(is_dense(each) and (each.data_ptr(), tuple(each.shape)) in places for each in given)
 
     def backward(self, roots: tuple[Tensor, ...]) -> None:
         if self.scene.taken:
@@ -72,11 +130,22 @@ class Networks(Ear):
     def seen(self) -> dict[str, Any]:
         return {
             "networks": len(self._called),
+            "quiet_networks": sum(not with_gradients for _, with_gradients in self._called),
             "input": self.input,
             "input_not_finite": self.not_finite,
             "input_step": self.not_finite_step,
             "input_at": self.not_finite_at,
         }
+
+
+def _picked(index: Any) -> set[int]:
+    """How many rows an index picks one by one, by number; none: it is no such index."""
+    parts = index if isinstance(index, tuple) else (index,)
+    lists = [each for each in parts if isinstance(each, list | np.ndarray | Tensor)]
+    if len(lists) != 1:
+        return set()
+    rows = np.asarray(lists[0].detach().cpu() if isinstance(lists[0], Tensor) else lists[0])
+    return {len(rows)} if rows.ndim == 1 and rows.dtype.kind == "i" else set()
 
 
 def _learns(module: nn.Module) -> bool:
@@ -93,7 +162,8 @@ def _input_seen(inputs: Any) -> InputSeen | None:
         return None
     return InputSeen(
         features=len(rows),
-        smallest=deviations[deviations > 0].min().item(),
+        smallest=deviations[deviations > 0].quantile(FEW).item(),
         largest=rows.square().mean(dim=1).sqrt().max().item(),
+        widest=deviations.max().item(),
         where=user_line(),
     )

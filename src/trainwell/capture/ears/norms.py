@@ -73,6 +73,7 @@ class _Norm:
     ) -> None:
         self.module, self.name, self.network, self.first, self.where = module, name, network, first, where
         self.values: list[float] = []
+        self.samples: list[int] = []
         self.calls = 0
         self.frozen = True
         self.weights = [(each, each.detach().clone()) for each in _own(module)]
@@ -89,6 +90,7 @@ class _Norm:
         self.calls += 1
         if len(self.values) < MOST:
             self.values.append(given.numel() / given.shape[1])
+            self.samples.append(len(given))
         weights = [*_own(self.module), *([] if before is None else _own(before))]
         self.frozen = self.frozen and not given.requires_grad and not any(each.requires_grad for each in weights)
 
@@ -101,6 +103,7 @@ class _Norm:
             first=self.first,
             calls=self.calls,
             values=statistics.median(self.values) if self.values else 0.0,
+            samples=float(statistics.median(self.samples)) if self.samples else 0.0,
             trained=self.mean is not None,
             offset=self.offset,
             scale=self.scale,

@@ -1,12 +1,13 @@
-"""The same batch at each step, though a loader was asked for others."""
+"""The same batch at each step, though there are others."""
 
 import contextlib
 import linecache
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
@@ -18,6 +19,8 @@ from trainwell.core.records.steps import RepeatedSeen
 
 LOOKED_AT = 30
 """Steps: who sees one batch in all of these sees no other later."""
+TIMES = 10
+"""Times as large as the part is what it is taken from: the training part of all data is more than a tenth of it."""
 SLACK = 2
 """Batches more or fewer than steps: one is asked for ahead, or at the end of the data."""
 
@@ -25,9 +28,13 @@ SLACK = 2
 class Repeated(Ear):
     """Fills `repeated`."""
 
+    functions = frozenset({"__getitem__", "index_select"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
+        self.module: nn.Module | None = None
         self.given: tuple[Tensor, ...] | None = None
+        self.taken: dict[Where, _Taken] = {}
         self.steps: set[int] = set()
         self.others = False
         self.where = Where()
@@ -39,13 +46,25 @@ class Repeated(Ear):
             Telling(_BaseDataLoaderIter, "__next__", after=self._fetched),
         )
 
+    def called(self, name: str, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        """A part of a tensor is taken, outside of networks."""
+        if self.others or self.scene.taken >= LOOKED_AT or self.scene.inside or not isinstance(found, Tensor):
+            return
+        if not args or not isinstance(args[0], Tensor) or found.ndim < 2 or args[0].numel() < TIMES * found.numel():
+            return
+        where = user_line()
+        mine = self.taken.setdefault(where, _Taken(args[0].numel(), found.numel(), where))
+        mine.steps.add(self.scene.taken)
+
     def passed(self, call: Passed) -> None:
-        if self.others or not call.outermost or not call.with_gradients or not call.module.training:
+        if self.others or not call.outermost or not call.with_gradients or self.scene.taken >= LOOKED_AT:
             return
-        if self.scene.taken >= LOOKED_AT or next(call.module.parameters(), None) is None:
+        if next(call.module.parameters(), None) is None or self.module not in (None, call.module):
             return
-        now = tuple(_tensors((call.inputs, call.options)))
+        # What is nested is state that a recurrent network hands on.
+        now = tuple(each for each in (*call.inputs, *call.options.values()) if isinstance(each, Tensor))
         if self.given is None:
+            self.module = call.module
             self.given, self.where = tuple(each.detach().clone() for each in now), user_line()
         if not now or not _alike(now, self.given):
             self.others, self.given = True, ()
@@ -54,7 +73,17 @@ class Repeated(Ear):
     def seen(self) -> dict[str, Any]:
         taken = min(self.scene.taken, LOOKED_AT)
         found = [self._goes_on(each, taken) or self._begins_anew(each, taken) for each in self.loaders.values()]
+        found += [self._takes(each, taken) for each in self.taken.values()]
         return {"repeated": next((each for each in found if each is not None), None)}
+
+    def _takes(self, mine: "_Taken", taken: int) -> RepeatedSeen | None:
+        """A line takes the same small part of a larger tensor at each step, and the network is given that."""
+        if self.others or not self.given or len(self.steps) < taken or len(mine.steps) < taken:
+            return None
+        first = self.given[0]
+        if mine.part != first.numel() or mine.whole < TIMES * mine.part or first.ndim < 2:
+            return None
+        return RepeatedSeen(steps=taken, batches=0, length=mine.whole // mine.part, anew=False, where=mine.where)
 
     def _goes_on(self, loader: "_Loader", taken: int) -> RepeatedSeen | None:
         """The loader hands out one batch after the other, a step each, and the network is given one of them alone."""
@@ -93,6 +122,16 @@ class Repeated(Ear):
 
     def _loader(self, dataset: Any) -> "_Loader":
         return self.loaders.setdefault(id(dataset), _Loader(dataset))
+
+
+@dataclass
+class _Taken:
+    """A line that takes a part of a tensor."""
+
+    whole: int
+    part: int
+    where: Where
+    steps: set[int] = field(default_factory=set)
 
 
 class _Loader:

@@ -95,6 +95,7 @@ class Schedules(Ear):
             second=optimizer.second / optimizer.peak if optimizer.later >= LATER and optimizer.peak > 0 else math.nan,
             others=sum(each.stepped for each in others if each is not schedule),
             used=is_used_again(schedule.made_at),
+            lowers=optimizer.lowers,
             made_at=schedule.made_at,
             stepped_at=schedule.stepped_at,
         )
@@ -155,7 +156,10 @@ class _Schedule:
 
     def period(self) -> float:
         """What it was told of its length; NaN where it was told nothing."""
-        names = ("T_max", "total_steps", "step_size")
+        passed = getattr(self.schedule, "milestones", None)
+        if passed and isinstance(self.schedule, torch_schedules.MultiStepLR):
+            return float(max(passed))
+        names = ("T_max", "total_steps", "total_iters", "step_size")
         found = next((value for name in names if (value := getattr(self.schedule, name, None)) is not None), math.nan)
         return float(found) if isinstance(found, int | float) else math.nan
 
@@ -166,13 +170,19 @@ class _Stepped:
     def __init__(self) -> None:
         self.taken, self.turned, self.later = 0, 0, 0
         self.peak, self.second = 0.0, 0.0
-        self._last, self._falls = math.nan, False
+        self._first, self._last, self._falls = math.nan, math.nan, False
+
+    @property
+    def lowers(self) -> bool:
+        """Whether the last rate is lower than the first."""
+        return self._last < self._first
 
     def look(self, rate: float, loader: "_Loader | None") -> None:
         """At a step."""
         if loader is not None and loader.begun > 1:
             self.second, self.later = max(self.second, rate), self.later + 1
         self.peak = max(self.peak, rate)
+        self._first = rate if math.isnan(self._first) else self._first
         if rate < self._last * (1 - TURNED):
             self._falls = True
         elif rate > self._last * (1 + TURNED):

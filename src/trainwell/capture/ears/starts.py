@@ -30,9 +30,10 @@ class Starts(Ear):
         self.spread: dict[int, float] = {}
         self.expected: Expected | None = None
         self._done: set[int] = set()
+        self._since: dict[int, int] = {}
 
     def passed(self, call: Passed) -> None:
-        if self.scene.taken or not call.with_gradients:
+        if not call.with_gradients or self._since.setdefault(id(call.network), self.scene.taken) != self.scene.taken:
             return
         name = self.scene.names.get(id(call.module))
         output = _first(call.outputs)

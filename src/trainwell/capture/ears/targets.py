@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from trainwell.capture.losses import DEPTH, LINE, loss_nodes, operation
 from trainwell.capture.source import user_line
 from trainwell.capture.stored import is_dense
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import Compared, PaddingSeen, TargetsSeen
+from trainwell.core.records.steps import Compared, PaddingSeen, RefusedSeen, TargetsSeen
 
 LOOKED = 64
 """Times that a line's targets are looked at."""
@@ -26,8 +26,14 @@ MOST_FILLS = 16
 """Ends of rows that are tried as what fills them up."""
 FEWEST_ROWS, FEWEST_POSITIONS = 4, 4
 """Of fewer, ends that differ in length are no pattern."""
-REFUSING: dict[str, Compared] = {"cross_entropy": "cross-entropy", "nll_loss": "negative log-likelihood"}
+CHOOSING: dict[str, Compared] = {"cross_entropy": "cross-entropy", "nll_loss": "negative log-likelihood"}
 """Functions that raise where a class is none of the outputs."""
+REFUSING: dict[str, Compared] = {
+    **CHOOSING,
+    "binary_cross_entropy": "binary cross-entropy of probabilities",
+    "binary_cross_entropy_with_logits": "binary cross-entropy",
+}
+"""Functions that raise where targets do not fit."""
 IGNORED = -100
 """The class that they pass over where nothing else is said."""
 NO_REDUCTION = 0
@@ -51,6 +57,7 @@ class Targets(Ear):
         self.ranges: dict[tuple[Where, Compared], _Range] = {}
         self.ends: dict[tuple[Where, Compared], _Ends] = {}
         self.refusals: list[TargetsSeen] = []
+        self.unfit: list[RefusedSeen] = []
 
     def passed(self, call: Passed) -> None:
         if call.outermost and call.with_gradients:
@@ -60,7 +67,23 @@ class Targets(Ear):
     def refused(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         given = dict(zip(("input", "target"), args, strict=False)) | options
         outputs, targets = given["input"], given["target"]
-        if not isinstance(targets, Tensor) or targets.is_floating_point() or outputs.ndim == 0:
+        if not isinstance(targets, Tensor) or not isinstance(outputs, Tensor) or outputs.ndim == 0:
+            return
+        why = _refused_for(name, outputs, targets, given.get("weight"))
+        if why and not self.unfit:
+            weight = given.get("weight")
+            self.unfit.append(
+                RefusedSeen(
+                    function=REFUSING[name],
+                    why=why,
+                    outputs=tuple(outputs.shape),
+                    targets=tuple(targets.shape),
+                    types=(_type(outputs), _type(targets)),
+                    weights=len(weight) if isinstance(weight, Tensor) and weight.ndim else 0,
+                    where=user_line(),
+                )
+            )
+        if why or targets.is_floating_point() or name not in CHOOSING:
             return
         classes = outputs.shape[min(1, outputs.ndim - 1)]
         counted = targets[targets != given.get("ignore_index", IGNORED)]
@@ -106,10 +129,36 @@ class Targets(Ear):
                 *self.refusals,
                 *(each.seen(function, where) for (where, function), each in self.ranges.items()),
             ),
+            "refused": tuple(self.unfit),
             "padding": tuple(
                 each.seen(function, where) for (where, function), each in self.ends.items() if each.batches
             ),
         }
+
+
+def _refused_for(name: str, outputs: Tensor, targets: Tensor, weight: Any) -> Literal["", "type", "shape", "weights"]:
+    """Why torch refuses these, as far as their types and shapes say so."""
+    if name not in CHOOSING:
+        if outputs.shape != targets.shape:
+            return "shape"
+        return "" if targets.is_floating_point() else "type"
+    classes = outputs.shape[min(1, outputs.ndim - 1)]
+    by_class = (*outputs.shape[:1], *outputs.shape[2:]) if outputs.ndim > 1 else ()
+    whole = not targets.is_floating_point() and targets.numel() > 0
+    if whole and tuple(targets.shape) == by_class and int(targets.max()) >= classes:
+        # Which class it is says more than how many have a weight.
+        return ""
+    if isinstance(weight, Tensor) and weight.ndim and len(weight) != classes:
+        return "weights"
+    if targets.shape == outputs.shape and name == "cross_entropy":
+        return "" if targets.is_floating_point() else "type"
+    if tuple(targets.shape) != by_class:
+        return "shape"
+    return "" if targets.dtype in (torch.int64, torch.uint8) else "type"
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 class _Range:

@@ -30,7 +30,9 @@ class PositionDependence:
         positions: before the change.
         changed: of these, whose outputs changed all the same.
         size: the largest of those changes, as a share of the outputs' standard deviation.
-        predicted: share of the targets that are the input of the next position.
+        predicted: share of the targets that are the input of the next position; of the same where `ahead` is 0.
+        ahead: by how many positions the targets are on; 0: they are the inputs themselves, and `positions` are those
+            whose own input was exchanged, of a network that does not look ahead.
         where: the line that called the network.
     """
 
@@ -38,6 +40,7 @@ class PositionDependence:
     changed: int
     size: float
     predicted: float
+    ahead: int = 1
     where: Where = Where()
 
 

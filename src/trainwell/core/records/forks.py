@@ -10,6 +10,7 @@ Changed = Literal[
     "standardized input",
     "constant input",
     "redrawn weights",
+    "weights of the last layer",
     "ReLU",
     "no weight decay or dropout",
     "ReLU between",

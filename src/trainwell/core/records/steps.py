@@ -44,6 +44,23 @@ class LossSeen:
 
 
 @record
+class TwiceSeen:
+    """The logarithm of an activation, of what has passed an activation already.
+
+    Attributes:
+        outer: log-softmax or log-sigmoid.
+        inner: the activation before.
+        where: the line of the outer one.
+        activated_at: the line and the layer of the inner one.
+    """
+
+    outer: str
+    inner: Activation
+    where: Where = Where()
+    activated_at: Where = Where()
+
+
+@record
 class GradientsSeen:
     """What an optimizer was given, step by step, where it can be told from the gradients of the steps before.
 
@@ -76,6 +93,8 @@ class LayerSeen:
         sloped: whether any gradient that came was another than 0.
         quiet: whether gradients were never wanted where it was called, though its weights are no other layer's, and
             stayed as they were.
+        apart: whether it is part of nothing that was called with gradients: its whole network was called without, or
+            (of kind "data") its numbers were read as a tensor that wants none.
         where: the line that called it first.
     """
 
@@ -89,6 +108,7 @@ class LayerSeen:
     reached: bool
     sloped: bool = False
     quiet: bool = False
+    apart: bool = False
     where: Where = Where()
 
 
@@ -98,14 +118,16 @@ class InputSeen:
 
     Attributes:
         features: how many.
-        smallest: standard deviation, over the batch, of the one that varies least, of those that vary.
+        smallest: standard deviation, over the batch, that a tenth of those that vary stay below.
         largest: root mean square of the largest.
+        widest: standard deviation of the one that varies most.
         where: the line that called the network.
     """
 
     features: int
     smallest: float
     largest: float
+    widest: float
     where: Where = Where()
 
 
@@ -134,6 +156,7 @@ class NormSeen:
         first: whether it is the first batch norm of that network.
         calls: in training mode.
         values: numbers a channel in those, median; 0: there were none.
+        samples: in those, median.
         trained: whether its running statistics had been trained before its first call.
         offset: of the first batch's mean from the running one, in running deviations: median over channels. NaN: it is
             not the first one, or was not trained before.
@@ -148,6 +171,7 @@ class NormSeen:
     first: bool
     calls: int
     values: float
+    samples: float
     trained: bool
     offset: float
     scale: float
@@ -215,20 +239,58 @@ class LoadedSeen:
 
 @record
 class RepeatedSeen:
-    """A batch that a network was given at each step, though a loader was asked for others.
+    """A batch that a network was given at each step, though there are others.
 
     Attributes:
         steps: at which it was given.
-        batches: that the loader handed out meanwhile.
-        length: batches of the loader; 0 where that is not known.
+        batches: that a loader handed out meanwhile; 0: there is none, a part of a tensor was taken.
+        length: batches of the loader, or such parts of the tensor; 0 where that is not known.
         anew: whether the loader was begun anew each time, so that it handed out its first batch each time.
-        where: the line that called the network, or that began anew.
+        where: the line that called the network, that began anew, or that took the part.
     """
 
     steps: int
     batches: int
     length: int
     anew: bool
+    where: Where = Where()
+
+
+@record
+class LeakSeen:
+    """A column of the inputs that is the target, scaled and moved.
+
+    Attributes:
+        samples: in which it is.
+        features: columns that there are.
+        column: its number, from 0.
+        different: targets that there are.
+        where: the line that called the network.
+    """
+
+    samples: int
+    features: int
+    column: int
+    different: int
+    where: Where = Where()
+
+
+@record
+class HeldOutSeen:
+    """What a network was given without gradients on a line that speaks of validation or test, and of no training.
+
+    Attributes:
+        samples: different ones, by content.
+        repeated: how many occurred again in the same evaluation.
+        trained: of the different ones, how many were trained on.
+        known: different samples that were trained on.
+        where: the line that called the network.
+    """
+
+    samples: int
+    repeated: int
+    trained: int
+    known: int
     where: Where = Where()
 
 
@@ -293,6 +355,30 @@ class TargetsSeen:
     not_finite: float = 0.0
     classes: int = 0
     step: int = 0
+    where: Where = Where()
+
+
+@record
+class RefusedSeen:
+    """What a loss function was given that torch refuses.
+
+    Attributes:
+        function: what it computes.
+        why: "type": targets of the wrong type; "shape": of a shape that does not fit; "weights": of the classes, as
+            many as there are no outputs.
+        outputs: shape.
+        targets: shape.
+        types: of outputs and targets, such as float32 and int64.
+        weights: classes that have a weight; 0: no weights were given.
+        where: the line that called it.
+    """
+
+    function: Compared
+    why: Literal["type", "shape", "weights"]
+    outputs: tuple[int, ...]
+    targets: tuple[int, ...]
+    types: tuple[str, str]
+    weights: int = 0
     where: Where = Where()
 
 
@@ -476,12 +562,14 @@ class OptimizerSeen:
         steps: that it took.
         parameters: tensors that it has.
         reached: of these, how many had a gradient at any of those steps.
+        maximizes: whether it goes along the gradient, not against it.
         where: the line that took the first.
     """
 
     steps: int
     parameters: int
     reached: int
+    maximizes: bool = False
     where: Where = Where()
 
 
@@ -496,6 +584,7 @@ class ModeSeen:
         new: whether a batch norm was used in test mode whose averages were those that it is made with.
         trained: steps along gradients that came through it in training mode.
         tested: such steps in test mode, since the last in training mode.
+        asked: whether it was called without gradients in test mode before the first of them, as in an evaluation.
         turned_at: the line that put it in test mode before these.
         called_at: the line that called it in the first of them.
         evaluated: calls in training mode, without gradients and between steps, whose outputs were judged.
@@ -509,6 +598,7 @@ class ModeSeen:
     new: bool
     trained: int
     tested: int
+    asked: bool = False
     turned_at: Where = Where()
     called_at: Where = Where()
     evaluated: int = 0
@@ -618,7 +708,8 @@ class ScheduleSeen:
 
     Attributes:
         kind: such as CosineAnnealingLR.
-        period: after so many of its steps it turns, ends or lowers the rate; NaN where it has no such number.
+        period: after so many of its steps it turns, ends or lowers the rate for the last time; NaN where it has no
+            such number.
         stepped: how often the script stepped it.
         steps: of its optimizer since it was made.
         a_pass: optimizer steps in a pass of the loader; 0 where that is not known.
@@ -627,6 +718,7 @@ class ScheduleSeen:
         turned: how often the rate rose again after it had fallen.
         left: share of the rate that is left when half of the rounds are over, were it stepped by the batch; NaN where
             it does not only lower.
+        lowers: whether the rate is lower than at its first step.
         second: highest rate after the first pass, as a share of the highest of all; NaN where there were few steps.
         others: how often other schedules of the same optimizer were stepped.
         used: whether the source does something with it after it was made.
@@ -646,6 +738,7 @@ class ScheduleSeen:
     second: float
     others: int
     used: bool
+    lowers: bool = False
     made_at: Where = Where()
     stepped_at: Where = Where()
 
@@ -672,13 +765,20 @@ class Steps:
     Attributes:
         taken: optimizer steps that were seen.
         values: the number that the last backward before each step began at.
+        likelihood: classes of the logarithm of a softmax under a number below 0 that the first backward pass began at;
+            0: there is none.
+        likelihood_at: the line of that pass.
         losses: one for each line, function and activation.
+        twice: one for each such logarithm under the first loss.
         gradients: one for each optimizer.
         layers: one for each module with weights, in the order of their first calls.
         course: one for each layer that was followed, in the order of their first calls.
         samples: by step, that networks were given since the step before.
         fresh: of these, that none was given before.
+        held_out: one for each line where something is evaluated that is said to be held out.
+        leak: a column of the inputs that is the target; None: none is.
         networks: that were called to be trained before the first step, with gradients or without: both count.
+        quiet_networks: of these, without: they act, or say what the others are to learn.
         input: the first one's; None where it was not given numbers with a fraction.
         input_not_finite: share of the numbers that are NaN or infinite in the first batch where there are any.
         input_step: optimizer steps taken before that batch.
@@ -690,6 +790,7 @@ class Steps:
         loaded: weights that an optimizer has and that came from elsewhere; None: none did.
         labels: one for each line that compares outputs with classes, sample by sample.
         targets: one for each line and function.
+        refused: what torch refused to compare, the first time.
         padding: one for each line, where there is any.
         comparisons: one for each line, function and activation.
         broadcasts: one for each line, where there is any.
@@ -711,13 +812,19 @@ class Steps:
 
     taken: int
     values: tuple[float, ...] = ()
+    likelihood: int = 0
+    likelihood_at: Where = Where()
     losses: tuple[LossSeen, ...] = ()
+    twice: tuple[TwiceSeen, ...] = ()
     gradients: tuple[GradientsSeen, ...] = ()
     layers: tuple[LayerSeen, ...] = ()
     course: tuple[LayerCourse, ...] = ()
     samples: tuple[int, ...] = ()
     fresh: tuple[int, ...] = ()
+    held_out: tuple[HeldOutSeen, ...] = ()
+    leak: LeakSeen | None = None
     networks: int = 0
+    quiet_networks: int = 0
     input: InputSeen | None = None
     input_not_finite: float = 0.0
     input_step: int = 0
@@ -729,6 +836,7 @@ class Steps:
     loaded: LoadedSeen | None = None
     labels: tuple[LabelsSeen, ...] = ()
     targets: tuple[TargetsSeen, ...] = ()
+    refused: tuple[RefusedSeen, ...] = ()
     padding: tuple[PaddingSeen, ...] = ()
     comparisons: tuple[ComparisonSeen, ...] = ()
     broadcasts: tuple[BroadcastSeen, ...] = ()

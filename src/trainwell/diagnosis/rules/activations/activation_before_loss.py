@@ -25,7 +25,7 @@ import math
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import ComparisonSeen, LossSeen
+from trainwell.core.records.steps import ComparisonSeen, LossSeen, TwiceSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number, percent
 
@@ -63,6 +63,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     twice = [_twice(each) for each in steps.losses if (each.function, each.activation) in TWICE]
     found = (*twice, *(finding for each in steps.comparisons for finding in _compared(each)))
+    found = found or tuple(map(_logarithm, steps.twice[:1]))
     return found if len(found) > ALLOWED else ()
 
 
@@ -86,6 +87,20 @@ def _twice(seen: LossSeen) -> Finding:
         cause=f"The {seen.activation} stands in the network or in the loop, and the loss is one for "
         + ("its logarithm." if logarithm else "outputs without it."),
         remedies=(Remedy(text=remedy),),
+        where=_at(seen.activated_at, seen.where),
+    )
+
+
+def _logarithm(seen: TwiceSeen) -> Finding:
+    """Of a loss that is written by hand."""
+    kind = "softmax" if seen.outer == "log-softmax" else "sigmoid"
+    return RULE.finding(
+        "error",
+        f"The loss takes the logarithm of a {kind}, and what it takes it of has passed a {seen.inner} already"
+        + (": no output is below 0." if seen.inner == "ReLU" else ": all of it lies between 0 and 1."),
+        evidence={"losses": 1},
+        cause=f"The {seen.inner} stands in the network or in the loop, and the loss wants outputs of any size.",
+        remedies=(Remedy(text=f"Give the loss the outputs without {seen.inner}; apply it only to predict."),),
         where=_at(seen.activated_at, seen.where),
     )
 

@@ -22,6 +22,9 @@ SATURATED = 0.4
 0.04 under Xavier's initialization, no loss up to 0.27; from 0.48 on validation accuracy falls by 2 to 5 points,
 at 0.75 by 10 to 20."""
 
+CERTAIN = 0.8
+"""Share of a layer's outputs, from which on it is told where no other training can be compared."""
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Name the most saturated layer."""
@@ -56,5 +59,6 @@ RULE = Rule(
     needs=("initial_loss",),
     find=find,
     page=__doc__ or "",
+    certain=lambda finding: finding.evidence["saturated"] >= CERTAIN,
     confirmed_by=(Fork(changed="redrawn weights"), Fork(changed="ReLU")),
 )

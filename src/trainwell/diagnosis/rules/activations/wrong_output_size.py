@@ -19,8 +19,8 @@ loss should be log C).
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import ComparisonSeen, Steps
-from trainwell.diagnosis.forked import confirmation, end, helped
+from trainwell.core.records.steps import ComparisonSeen, RefusedSeen, Steps
+from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number
 
@@ -33,6 +33,12 @@ MORE = 3.0
 FAR_MORE = 20.0
 """Times as many, from which on it is tried out: 1,000 outputs for a few dozen classes, as of a network that was made
 for others. Networks that are shown their classes one task after another stay below."""
+SURE = 6.0
+"""Times as many, from which on it is told where no others can come: five tasks of two classes, one after another, stay
+below."""
+OFTEN = 1000
+"""Samples a class that occurs, and no class below the highest is missing: of words, most of which are rare, there are
+always some."""
 CHANCE = 1e-6
 """That samples of equally frequent classes leave out the rest."""
 
@@ -40,7 +46,7 @@ CHANCE = 1e-6
 def tries(observation: Observation) -> tuple[Fork, ...]:
     """A script's first steps again without the outputs for classes that do not occur."""
     steps = observation.steps
-    idle = [] if steps is None else [each for each in steps.comparisons if _idle(each, FAR_MORE)]
+    idle = [] if steps is None else [each for each in steps.comparisons if _idle(each, FAR_MORE) and not each.tokens]
     return (Fork(changed="fewer outputs", factor=idle[0].highest + 1),) if idle else ()
 
 
@@ -49,7 +55,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     steps = observation.steps
     if steps is None:
         return ()
-    exact = tuple(finding for each in steps.comparisons for finding in _exact(each))
+    weighed = tuple(_weighed(each) for each in steps.refused if each.why == "weights")
+    exact = weighed + tuple(finding for each in steps.comparisons for finding in _exact(each))
     return exact or _never(steps, observation.forks)
 
 
@@ -87,6 +94,19 @@ def _exact(seen: ComparisonSeen) -> tuple[Finding, ...]:
     return (finding,)
 
 
+def _weighed(seen: RefusedSeen) -> Finding:
+    outputs = seen.outputs[min(1, len(seen.outputs) - 1)]
+    return RULE.finding(
+        "error",
+        f"The {seen.function} is given weights for {counted(seen.weights, 'class', 'classes')} and "
+        f"{counted(outputs, 'output')}, and torch raises.",
+        evidence={"outputs": outputs, "classes": seen.weights},
+        cause="The last layer was made for other classes than the loss function.",
+        remedies=(Remedy(text=f"Give the last layer {seen.weights} outputs, if these are all the classes there are."),),
+        where=seen.where,
+    )
+
+
 def _no_shares(seen: ComparisonSeen) -> bool:
     return max(abs(seen.least_sum - 1), abs(seen.largest_sum - 1)) > OFF
 
@@ -94,7 +114,7 @@ def _no_shares(seen: ComparisonSeen) -> bool:
 def _idle(seen: ComparisonSeen, times: float) -> bool:
     """Whether there are so many times as many outputs as classes occur, and not by chance."""
     occurring = seen.highest + 1
-    if seen.function not in ("cross-entropy", "negative log-likelihood") or seen.tokens or not seen.different:
+    if seen.function not in ("cross-entropy", "negative log-likelihood") or not seen.different:
         return False
     if seen.target_shape == seen.shape or seen.size < times * occurring:
         return False
@@ -102,21 +122,24 @@ def _idle(seen: ComparisonSeen, times: float) -> bool:
 
 
 def _never(steps: Steps, forks: Forks | None) -> tuple[Finding, ...]:
-    idle = [each for each in steps.comparisons if _idle(each, MORE)]
+    idle = [each for each in steps.comparisons if _idle(each, MORE) and (not each.tokens or _often(each))]
     if not idle:
         return ()
     seen = idle[0]
     occurring = int(seen.highest) + 1
     tried = [] if forks is None else [each for each in forks.changed if each.changed == "fewer outputs"]
     shown = [each for each in tried if forks is not None and helped(forks.unchanged, each.values)]
+    whole = seen.size >= SURE * occurring and (_came_again(steps) or _often(seen))
     costs = ""
+    if whole:
+        costs = ", and each below it occurs often" if _often(seen) else ", and all of them came more than once"
     if forks is not None and shown:
         costs = (
             f"; without the others {len(forks.unchanged)} steps bring the loss to {number(end(shown[0].values))} where "
             f"it is {number(end(forks.unchanged))} now"
         )
     finding = RULE.finding(
-        "warning" if shown else "info",
+        "warning" if shown or whole else "info",
         f"The network has {counted(seen.size, 'output')}, but no class above {occurring - 1} occurs in "
         f"{counted(seen.samples, 'sample')}{costs}.",
         evidence={"outputs": seen.size, "classes": occurring, "samples": seen.samples},
@@ -126,6 +149,16 @@ def _never(steps: Steps, forks: Forks | None) -> tuple[Finding, ...]:
         confirmed_by=confirmation(forks, shown[0]) if forks is not None and shown else None,
     )
     return (finding,)
+
+
+def _often(seen: ComparisonSeen) -> bool:
+    return seen.different == seen.highest + 1 and seen.samples >= OFTEN * seen.different
+
+
+def _came_again(steps: Steps) -> bool:
+    """Whether the last third of the steps brought no sample that was not trained on before: these are all there are."""
+    last = max(len(steps.samples) // 3, 1)
+    return len(steps.samples) >= SHORTEST and sum(steps.samples[-last:]) > 0 and not sum(steps.fresh[-last:])
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -21,7 +21,7 @@ from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
 LARGE = 10.0
-"""Root mean square of a feature from which on it is worth a second run: ten times what initializations assume."""
+"""Standard deviation of a feature from which on it is worth a second run: ten times what initializations assume."""
 
 APART = 100.0
 """Times that one feature's scale is another's, likewise: steps of one rate reach both in ten thousand times as many."""
@@ -30,7 +30,7 @@ APART = 100.0
 def tries(observation: Observation) -> tuple[Fork, ...]:
     """A script's first steps again with standardized inputs, where their scales are far from 1 or from each other."""
     seen = observation.steps.input if observation.steps else None
-    far = seen is not None and (seen.largest > LARGE or seen.largest > APART * seen.smallest)
+    far = seen is not None and (seen.widest > LARGE or seen.widest > APART * seen.smallest)
     return (Fork(changed="standardized input"),) if far else ()
 
 

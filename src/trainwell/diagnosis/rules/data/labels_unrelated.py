@@ -5,7 +5,8 @@ Why it hurts: what was learnt is noise; any score above chance that a search pic
 
 Evidence: the validation score over the last third of the training against the best constant's, with the 95%
 interval of that many samples; the training score against the same; the simple models on the same split. If one of
-those does better than chance, the labels are related to the inputs and the network is at fault.
+those does better than chance, the labels are related to the inputs and the network is at fault. Of a script: its loss
+after several passes against a constant answer's, and kernel regressions of its samples, asked about others of them.
 
 Remedy: look whether labels and inputs still belong together (a shuffle, a sort, a join). More samples help only if
 there is a relation. Nothing is changed by itself.
@@ -19,6 +20,7 @@ import math
 
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.forked import end
 from trainwell.diagnosis.measures import lowest, trace
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.scores import (
@@ -35,6 +37,19 @@ FITTED = 0.25
 """Share of the way from chance to a perfect score that training must have gone, to know that the network can
 learn: with less a network that does not train at all would be mistaken for data that cannot be learnt."""
 
+FEWEST_STEPS, FEWEST = 100, 100
+"""Steps of a script, and other samples that simple models are asked about."""
+
+NEW, MANY = 0.02, 2000
+"""Share of the last third of the samples that may be new where they came again and again; and samples of classes, after
+which something is learnt of them."""
+
+LEARNT = 0.15
+"""Share of a constant answer's loss below which it has not come: what is learnt by heart in a few passes is less."""
+
+EXPLAINED = 0.03
+"""Share of the variance that a simple model must explain, where the targets are numbers."""
+
 BEST_OF_MANY = 3.0
 """Standard errors within which the best of many epochs is luck: a single score's 1.96 is passed by one epoch in
 forty."""
@@ -44,7 +59,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare both scores, and the simple models', with the best constant's."""
     curves, look, data = observation.curves, observation.look, observation.data
     if curves is None or look is None:
-        return ()
+        return _in_steps(observation)
     regression, n = is_regression(curves, data), samples_measured(curves, data)
     constant = chance(look, data)
     seen = trace(curves.validation_metric)
@@ -86,11 +101,58 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     )
 
 
+def _in_steps(observation: Observation) -> tuple[Finding, ...]:
+    """Neither the network nor simple models learn anything of samples that came again and again."""
+    steps, start = observation.steps, observation.initial_loss
+    if steps is None or start is None or steps.fits is None or len(steps.values) < FEWEST_STEPS:
+        return ()
+    fits, reached, last = steps.fits, end(steps.values), max(len(steps.samples) // 3, 1)
+    again = sum(steps.samples[-last:]) > 0 and sum(steps.fresh[-last:]) <= NEW * sum(steps.samples[-last:])
+    # What is changed at random each time is never the same twice.
+    again = again or (fits.classes > 0 and sum(steps.samples) >= MANY)
+    if not again or fits.samples < FEWEST or not math.isfinite(start.best_constant):
+        return ()
+    if not reached > (1 - LEARNT) * start.best_constant > 0:
+        return ()
+    # The better of several models, and a constant that may be unlucky.
+    guessed = min(fits.constant, 1 - 1 / fits.classes) if fits.classes else 1.0
+    margin = BEST_OF_MANY * math.sqrt(guessed * (1 - guessed) / fits.samples) if fits.classes else EXPLAINED
+    if min(fits.linear, fits.curved) < guessed - margin:
+        return ()
+    wrong = min(fits.linear, fits.curved)
+    said = (
+        f"{percent(1 - wrong)} of {fits.samples} other samples right, where the best constant answer gets "
+        f"{percent(1 - fits.constant)}"
+        if fits.classes
+        else f"at most {percent(max(1 - wrong, 0.0))} of the variance"
+    )
+    return (
+        RULE.finding(
+            "warning",
+            f"In {len(steps.values)} steps the loss comes to {number(reached)}, where a constant "
+            f"answer costs {number(start.best_constant)}, and simple models fitted to them get {said}: the labels seem "
+            "unrelated to the inputs.",
+            evidence={
+                "loss": reached,
+                "constant": start.best_constant,
+                "linear": fits.linear,
+                "curved": fits.curved,
+                "constant_model": fits.constant,
+                "n": fits.samples,
+            },
+            cause="Labels and inputs do not belong together, or the inputs hold nothing that tells the label.",
+            remedies=(
+                Remedy(text="Look at some samples with their labels: were they shuffled, sorted or joined wrongly?"),
+            ),
+        ),
+    )
+
+
 RULE = Rule(
     code="DAT009",
     name="labels-unrelated",
-    needs=("look", "curves"),
-    reads=("data",),
+    needs=(),
+    reads=("look", "curves", "data", "steps", "initial_loss"),
     find=find,
     page=__doc__ or "",
 )

@@ -23,7 +23,7 @@ import math
 from trainwell.core.records.data import DataRecord
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import TargetsSeen
+from trainwell.core.records.steps import RefusedSeen, TargetsSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number, percent
 
@@ -48,7 +48,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     """Classes without training samples; targets without spread; what a script's loss functions were given."""
     data = observation.data
     if data is None:
-        return _as_given(observation.steps.targets) if observation.steps else ()
+        steps = observation.steps
+        return (*_refused(steps.refused), *_as_given(steps.targets)) if steps else ()
     return _constant_targets(data) if data.task == "regression" else _unseen_classes(data)
 
 
@@ -100,6 +101,41 @@ def _as_given(seen: tuple[TargetsSeen, ...]) -> tuple[Finding, ...]:
         elif each.function == "binary cross-entropy" and not -OUTSIDE <= each.lowest <= each.highest <= 1 + OUTSIDE:
             found.append(_no_share(each))
     return tuple(found)
+
+
+def _refused(seen: tuple[RefusedSeen, ...]) -> tuple[Finding, ...]:
+    """Types and shapes that torch raises at."""
+    return tuple(_unfit(each) for each in seen if each.why in ("type", "shape"))
+
+
+def _unfit(seen: RefusedSeen) -> Finding:
+    classes = seen.function in ("cross-entropy", "negative log-likelihood")
+    if seen.why == "type":
+        wanted = "class numbers of type int64" if classes else "numbers with a fraction, of the outputs' type"
+        message = f"The {seen.function} is given targets of type {seen.types[1]}, but wants {wanted}, and torch raises."
+        cause = "The targets were made with another type than the loss function's."
+        remedy = "Convert the targets: `targets.long()`." if classes else "Convert the targets: `targets.float()`."
+    else:
+        message = (
+            f"The {seen.function} is given outputs of shape {_shape(seen.outputs)} and targets of shape "
+            f"{_shape(seen.targets)}, which do not fit, and torch raises."
+        )
+        cause = "An axis is missing or too many on one side, or the axes stand in another order."
+        remedy = "Bring both to shapes that the loss function takes."
+        if classes:
+            remedy = "Give outputs of shape (samples, classes, ...) and targets of shape (samples, ...)."
+    return RULE.finding(
+        "error",
+        message,
+        evidence={"axes_of_outputs": len(seen.outputs), "axes_of_targets": len(seen.targets)},
+        cause=cause,
+        remedies=(Remedy(text=remedy),),
+        where=seen.where,
+    )
+
+
+def _shape(sizes: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
 
 
 def _no_output(seen: TargetsSeen) -> Finding:

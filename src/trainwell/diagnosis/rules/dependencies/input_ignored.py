@@ -103,6 +103,16 @@ def _repeated(seen: RepeatedSeen) -> Finding:
             remedies=(Remedy(text="Loop over the loader, or make its iterator once, before the loop."),),
             where=seen.where,
         )
+    if not seen.batches:
+        return RULE.finding(
+            "error",
+            f"At each of {seen.steps} steps the same part is taken here, of {seen.length:,} such parts that there are, "
+            "and the network is given nothing else.",
+            evidence=numbers,
+            cause="What says which part it is does not change from step to step.",
+            remedies=(Remedy(text="Draw the samples, or move the window on, within the loop."),),
+            where=seen.where,
+        )
     return RULE.finding(
         "error",
         f"At each of {seen.steps} steps the network is given the same batch, though the loader hands out "

@@ -6,8 +6,8 @@ enormous at the end; in a shallow one the first steps go by until the weights ha
 
 Evidence: the root mean square of each hidden layer's weights on the untouched network against its fan-in and its
 activation; layers with a norm behind are left out, since it rescales them. torch's own start is at 0.4 of what ReLU
-asks for, trains well and is not told. That a start costs anything is said only where the signal changes its size, the
-loss hardly moves in the first steps, and the same steps end much lower with weights drawn anew.
+asks for and trains well in a few layers. Of a script it is asked what all layers together make of the signal, and it is
+told only where the same steps end much lower with weights drawn anew.
 
 Remedy: Kaiming's standard deviation for ReLU and its kin, Xavier's for tanh and sigmoid. Safe: it changes the start and
 nothing else.
@@ -24,7 +24,7 @@ from trainwell.core.records.evidence import LayerStatistic
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
-from trainwell.diagnosis.forked import confirmation, end, helped, is_stuck
+from trainwell.diagnosis.forked import confirmation, end, helped
 from trainwell.diagnosis.places import called_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -38,11 +38,14 @@ FADED = 0.3
 """Last hidden layer over first: what two layers at half of what they should be come to."""
 GREW = 3.0
 """Outputs over first layer."""
+TOGETHER = 10.0
+"""Times by which all layers of a script's network may make the signal smaller or larger than they should, where it has
+that size at the end: torch's own start comes to that in the third layer with ReLU."""
 
 
 def tries(observation: Observation) -> tuple[Fork, ...]:
     """A script's first steps again with weights that suit, where these do not and the signal shows it."""
-    suspects = observation.steps is not None and _off(observation) and _visible(observation)
+    suspects = observation.steps is not None and _off(observation)
     return (Fork(changed="redrawn weights"),) if suspects else ()
 
 
@@ -54,6 +57,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     ratio = statistics.median(off.values())
     forks = observation.forks
     redrawn = _redrawn(forks) if forks is not None and tries(observation) else None
+    if observation.steps is not None and redrawn is None:
+        return ()
     layers = _suited(observation)
     worst = max(off, key=lambda name: abs(math.log(off[name])))
     seen = next(each for each in layers if each.name == worst)
@@ -100,18 +105,21 @@ def _suited(observation: Observation) -> tuple[LayerStatistic, ...]:
 
 
 def _off(observation: Observation) -> dict[str, float]:
-    """Layer -> its deviation over the one that keeps the signal; empty where the median layer is near 1."""
+    """Layer -> its deviation over the one that keeps the signal; empty where they suit."""
     ratios = {
         each.name: each.weight_std * math.sqrt(each.fan_in) / ACTIVATIONS[each.activation].gain
         for each in _suited(observation)
     }
-    if not ratios or SMALL <= statistics.median(ratios.values()) <= LARGE:
+    if not ratios:
         return {}
-    return ratios
+    if observation.steps is not None:
+        together = math.prod(ratios.values())
+        return {} if 1 / TOGETHER <= together <= TOGETHER or not _visible(observation) else ratios
+    return {} if SMALL <= statistics.median(ratios.values()) <= LARGE else ratios
 
 
 def _visible(observation: Observation) -> bool:
-    """Whether the signal has another size at the end."""
+    """Whether the signal has another size at the end: branches and norms may bring it back."""
     layers = observation.initial_loss.layers if observation.initial_loss else ()
     if len(layers) < 2 or not layers[0].std > 0:
         return False
@@ -119,11 +127,9 @@ def _visible(observation: Observation) -> bool:
 
 
 def _redrawn(forks: Forks) -> Fork | None:
-    """The fork with other weights, where the loss hardly moves without."""
+    """The fork with other weights, where it helps."""
     found = next((each for each in forks.changed if each.changed == "redrawn weights"), None)
-    if found is None or not is_stuck(forks.unchanged) or not helped(forks.unchanged, found.values):
-        return None
-    return found
+    return found if found is not None and helped(forks.unchanged, found.values) else None
 
 
 RULE = Rule(

@@ -29,6 +29,10 @@ SHRUNK = 0.005
 0.57 in place of 0.15, at 0.0002 (10 ReLU layers, torch's own) 0.86 in place of 0.31. Kaiming's and Xavier's
 stay above 0.2 at 16 layers."""
 
+CERTAIN = 0.001
+"""Ratio below which it is told where no other training can be compared. At 0, a branch may begin at zero and let the
+signal through later."""
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the last hidden layer with the first."""
@@ -74,5 +78,6 @@ RULE = Rule(
     needs=("initial_loss",),
     find=find,
     page=__doc__ or "",
+    certain=lambda finding: 0 < finding.evidence["ratio"] < CERTAIN,
     confirmed_by=(Fork(changed="redrawn weights"),),
 )

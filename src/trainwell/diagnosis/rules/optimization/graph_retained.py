@@ -24,6 +24,9 @@ RETAINED = 8
 """Graphs of steps before the last two: truncated backpropagation and optimizers that look back hold fewer, and an
 outer step of meta-learning frees its own."""
 
+SUMMED = 3
+"""Likewise, where a line was seen that sums losses whose backward pass is over: there is nothing else to do with it."""
+
 STEADY = 3
 """Steps over which as many graphs live though new ones came, after which their number is taken to be fixed."""
 
@@ -31,7 +34,11 @@ STEADY = 3
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Ask each line that begins backward passes."""
     seen = observation.steps.graphs if observation.steps else ()
-    return tuple(_finding(each) for each in seen if each.retained >= RETAINED)
+    return tuple(_finding(each) for each in seen if each.retained >= _least(each))
+
+
+def _least(seen: GraphsSeen) -> int:
+    return RETAINED if seen.summed_at.line is None else SUMMED
 
 
 def _finding(seen: GraphsSeen) -> Finding:

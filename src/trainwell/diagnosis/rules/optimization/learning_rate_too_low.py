@@ -8,9 +8,8 @@ Evidence: the sweep's loss against the rate, and the interval between whose ends
 compared with that interval; its own curve must still be falling at the end, else the rate did no harm and nothing
 is said. Of a script: the same steps again, from the same weights on the same batches, at ten to a thousand times its
 rate, and at a tenth of it, beside which the loss's own way down is measured: it must be so short that all steps that
-the source's loops come to bring the loss nowhere. A rate that changes over these steps is warming up or decaying and is
-not judged; where a lower rate helps too, the rate is too high; weights that come from elsewhere are meant to move
-little.
+the source's loops come to bring the loss nowhere. A rate that still warms up is not judged; where a lower rate helps
+too, the rate is too high; weights that come from elsewhere are meant to move little.
 
 Remedy: raise the rate, or widen the sweep upward. Safe while the loss stays finite.
 
@@ -19,7 +18,6 @@ Networks, section 3.3 (the range test).
 """
 
 import math
-import statistics
 from collections.abc import Sequence
 
 from trainwell.core.records.evidence import LearningCurves, LrSweep
@@ -27,7 +25,7 @@ from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.steps import RatesSeen
-from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped, is_stuck
+from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped
 from trainwell.diagnosis.measures import blows_up, fall, fall_error, trace
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number, percent
@@ -63,12 +61,12 @@ from the same weights; and how many times as far as in all steps at the script's
 PLANNED = 10_000
 """Steps of a script whose source does not say how many it takes: more than most that are tried out take."""
 
-FLAT, MOST_DOWN = 0.05, 0.2
-"""Shares by which the last third of a loss may lie below the first third, and below the first value, where it is worth
-other runs to see whether its rate is too low."""
+MOST_DOWN = 0.2
+"""Share of its first value by which a loss may have come down where it is worth other runs to see whether its rate is
+too low."""
 
 STEADY = 1e-3
-"""Share of a rate by which it may change over the first steps and still be one rate."""
+"""Share of a rate by which its last third may exceed what it was before, and still not be warming up."""
 
 
 def tries(observation: Observation) -> tuple[Fork, ...]:
@@ -79,7 +77,16 @@ def tries(observation: Observation) -> tuple[Fork, ...]:
     # What was learnt elsewhere is meant to move little, and the first steps do not say how much of it is lost.
     if steps.loaded is not None:
         return ()
-    return tuple(Fork(changed="learning rate", factor=factor) for factor in (LOWER, *HIGHER))
+    lower = next((each for each in _rates_tried(observation.forks) if each.factor == LOWER), None)
+    if observation.forks is None or lower is None:
+        return (Fork(changed="learning rate", factor=LOWER),)
+    if helped(observation.forks.unchanged, lower.values, gain=DOWN):
+        return ()
+    return tuple(Fork(changed="learning rate", factor=factor) for factor in HIGHER)
+
+
+def _rates_tried(forks: Forks | None) -> tuple[Fork, ...]:
+    return () if forks is None else tuple(each for each in forks.changed if each.changed == "learning rate")
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
@@ -92,21 +99,19 @@ def find(observation: Observation) -> tuple[Finding, ...]:
 
 
 def _is_flat(values: Sequence[float]) -> bool:
-    """Whether a loss has come down neither from its first value nor from its first third, whose batches differ."""
-    if is_stuck(values):
-        return True
+    """Whether a loss has hardly come down."""
     if len(values) < SHORTEST or not math.isfinite(values[0]):
         return False
-    first, last = statistics.median(values[: len(values) // 3]), end(values)
-    return last > first - FLAT * abs(first) and last > values[0] - MOST_DOWN * abs(values[0])
+    return end(values) > values[0] - MOST_DOWN * abs(values[0])
 
 
 def _is_steady(rates: RatesSeen) -> bool:
-    return all(max(group) <= (1 + STEADY) * min(group) for group in rates.groups if group)
+    """Whether it is not still warming up: what decays was higher before."""
+    return all(max(group) <= (1 + STEADY) * max(group[: -len(group) // 3]) for group in rates.groups if len(group) > 2)
 
 
 def _forked(forks: Forks, planned: int) -> tuple[Finding, ...]:
-    tried = {each.factor: each for each in forks.changed if each.changed == "learning rate"}
+    tried = {each.factor: each for each in _rates_tried(forks)}
     higher = [each for each in tried.values() if each.factor > 1]
     first, last = forks.unchanged[0], end(forks.unchanged)
     if LOWER not in tried or not higher or helped(forks.unchanged, tried[LOWER].values, gain=DOWN):

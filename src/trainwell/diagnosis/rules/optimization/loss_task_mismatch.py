@@ -56,6 +56,8 @@ def _found(seen: ComparisonSeen, steps: Steps) -> tuple[Finding, ...]:
         return (_numbers(seen, steps.fits),)
     if seen.function == "cross-entropy" and seen.lowest < LOWEST and len(seen.shape) == len(seen.target_shape) > 1:
         return (_no_shares(seen),) if seen.size > 1 else ()
+    if seen.function == "cross-entropy" and _several_classes(seen):
+        return (_several(seen),)
     return _one_hot(seen) if seen.one_hot and seen.size > 1 else ()
 
 
@@ -131,6 +133,24 @@ def _no_shares(seen: ComparisonSeen) -> Finding:
         evidence={"lowest": seen.lowest, "highest": seen.highest, "sum": seen.largest_sum},
         cause="The targets are numbers to be predicted, and the loss is one for classes.",
         remedies=(Remedy(text="Use the squared error for numbers."),),
+        where=seen.where,
+    )
+
+
+def _several_classes(seen: ComparisonSeen) -> bool:
+    """Whether the targets are shares that are 0 or 1, of none or several classes a sample."""
+    shares = seen.target_shape == seen.shape and len(seen.shape) > 1 and seen.size > 1
+    return shares and seen.whole and seen.lowest == 0 and seen.highest == 1 and seen.largest_sum > 1 + HALF
+
+
+def _several(seen: ComparisonSeen) -> Finding:
+    return RULE.finding(
+        "error",
+        f"The cross-entropy is given samples of {seen.least_sum:.0f} to {seen.largest_sum:.0f} classes at once: its "
+        "softmax makes the classes of one sample compete with each other.",
+        evidence={"classes": seen.size, "least": seen.least_sum, "most": seen.largest_sum},
+        cause="A sample may have several classes, and the loss is one for a choice of one.",
+        remedies=(Remedy(text="Use binary_cross_entropy_with_logits: a yes or no for each class."),),
         where=seen.where,
     )
 

@@ -18,7 +18,7 @@ Real Faults in Deep Learning Systems.
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import LayerSeen, OptimizerSeen
+from trainwell.core.records.steps import LayerSeen, OptimizerSeen, Steps
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted
 
@@ -27,6 +27,9 @@ STEPS = 2
 LEAST = 1
 """Layers of the same network that an optimizer has: where there are none, the network is not meant to learn."""
 
+APART = 10
+"""Optimizer steps after which a network before another is asked: some train it later by itself."""
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Ask each network, then each optimizer."""
@@ -34,6 +37,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     found = [
         _others(each, seen) for each in (observation.steps.optimizers if observation.steps else ()) if _idle(each, seen)
     ]
+    found += _upstream(observation.steps) if observation.steps else []
     for network in dict.fromkeys(layer.network for layer in seen):
         layers = [layer for layer in seen if layer.network == network]
         given = [place for place, layer in enumerate(layers) if layer.given]
@@ -45,8 +49,24 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         if len(given) < LEAST or not left:
             continue
         certain = [layer for place, layer in left if place > given[0] or not layer.registered]
-        found.append(_finding(certain or [layer for _, layer in left], certain=bool(certain)))
+        early = observation.steps is None or observation.steps.loaded is not None or observation.steps.taken < APART
+        found.append(_finding(certain or [layer for _, layer in left], certain=bool(certain), meant=early))
     return tuple(found)
+
+
+def _upstream(steps: Steps) -> list[Finding]:
+    """Whole networks with random weights, before the first that an optimizer has, that get gradients for nobody."""
+    first = next((layer.network for layer in steps.layers if layer.given), None)
+    if first is None or steps.taken < APART or steps.loaded is not None:
+        return []
+    order = list(dict.fromkeys(layer.network for layer in steps.layers))
+    before = [
+        layer
+        for layer in steps.layers
+        if order.index(layer.network) < order.index(first) and layer.trainable and layer.reached and not layer.given
+    ]
+    whole = not any(layer.given for layer in steps.layers if layer.network in {each.network for each in before})
+    return [_finding(before, certain=False, meant=False)] if before and whole else []
 
 
 def _idle(optimizer: OptimizerSeen, layers: tuple[LayerSeen, ...]) -> bool:
@@ -71,7 +91,7 @@ def _others(optimizer: OptimizerSeen, layers: tuple[LayerSeen, ...]) -> Finding:
     )
 
 
-def _finding(layers: list[LayerSeen], *, certain: bool) -> Finding:
+def _finding(layers: list[LayerSeen], *, certain: bool, meant: bool) -> Finding:
     # What a network does not know of comes first: it explains the others.
     first = min(layers, key=lambda layer: layer.registered)
     name = f'Layer "{first.name}"' if first.name else f"The {first.kind} that is called here"
@@ -86,6 +106,9 @@ def _finding(layers: list[LayerSeen], *, certain: bool) -> Finding:
         if not certain:
             cause = "The optimizer was made from the parameters of later layers."
             remedy = "Freeze what is to stay, with `requires_grad_(False)`: its gradients are computed for nothing."
+            if not meant:
+                cause += " The others hold random numbers, and stay so."
+                remedy = "Make the optimizer from all of `model.parameters()`."
     elif first.kind == "tensor":
         cause = "It is a plain attribute, and `parameters()` finds only an `nn.Parameter` that is an attribute itself."
         remedy = "Make it an `nn.Parameter`; several, an `nn.ParameterList`."
@@ -93,7 +116,7 @@ def _finding(layers: list[LayerSeen], *, certain: bool) -> Finding:
         cause = "It stands in a plain list or dict, or is made anew at each call: `parameters()` does not find it."
         remedy = "Keep it in an `nn.ModuleList` or `nn.ModuleDict`, made once."
     return RULE.finding(
-        "error" if certain else "info",
+        "error" if certain else "info" if meant else "warning",
         f"{name}{others} gets gradients, but no optimizer has its weights: {weights:,} numbers stay as they were.",
         evidence={"layers": len(layers), "weights": weights},
         cause=cause,

@@ -37,14 +37,16 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     numbers = dict.fromkeys(layer.network for layer in steps.layers)
     found = [each for number in numbers for each in _within(number, steps)]
-    return tuple(found) or _before(steps)
+    return tuple(found) or _before(steps) or _apart(steps)
 
 
 def _within(network: int, steps: Steps) -> list[Finding]:
     """Layers before the first of a network that learns."""
     layers = [(place, layer) for place, layer in enumerate(steps.layers) if layer.network == network]
-    reached = next((at for at, (_, layer) in enumerate(layers) if layer.reached), 0)
-    cut = [(place, layer) for place, layer in layers[:reached] if _should_learn(layer, steps)]
+    # What holds others is called before them, and its own weights may be used after them.
+    around = {layer.name for _, layer in layers if _holds_others(layer, layers)}
+    reached = next((at for at, (_, layer) in enumerate(layers) if layer.reached and layer.name not in around), 0)
+    cut = [(place, layer) for place, layer in layers[:reached] if _should_learn(layer, steps) and not layer.reached]
     if cut:
         return [_finding(cut, layers[reached], steps)]
     sloped = next((at for at, (_, layer) in enumerate(layers) if layer.sloped), 0)
@@ -63,8 +65,38 @@ def _before(steps: Steps) -> tuple[Finding, ...]:
     return (_finding(cut, layers[reached], steps),)
 
 
+def _holds_others(layer: LayerSeen, layers: list[tuple[int, LayerSeen]]) -> bool:
+    return any(
+        other.name.startswith(f"{layer.name}." if layer.name else "") and other is not layer for _, other in layers
+    )
+
+
+def _apart(steps: Steps) -> tuple[Finding, ...]:
+    """Layers that are used without gradients alone, beside others of the same optimizers that learn."""
+    left = [each for each in steps.layers if each.apart and each.given and each.trainable and not each.reached]
+    if not left or steps.taken < APART or steps.loaded is not None or not any(each.reached for each in steps.layers):
+        return ()
+    first, weights = left[0], sum(each.weights for each in left)
+    more = f", and {counted(len(left) - 1, 'layer')} more," if len(left) > 1 else ""
+    read = first.kind == "data"
+    return (
+        RULE.finding(
+            "error",
+            f"No gradient reaches layer {_called(first)}{more} in {steps.taken} steps: "
+            f"{'its numbers are' if read else 'it is'} used without any. {weights:,} numbers that the optimizer has "
+            "stay as they were.",
+            evidence={"layers": len(left), "weights": weights, "steps": steps.taken},
+            cause="Its numbers are read as `.data`, or detached, which autograd knows nothing of."
+            if read
+            else "It is only called within `torch.no_grad()`.",
+            remedies=(Remedy(text="Take out what keeps gradients away, or freeze it with `requires_grad_(False)`."),),
+            where=Where(layer=first.name or None, file=first.where.file, line=first.where.line),
+        ),
+    )
+
+
 def _should_learn(layer: LayerSeen, steps: Steps) -> bool:
-    return layer.given and layer.trainable and not (layer.quiet and steps.loaded is not None)
+    return layer.given and layer.trainable and not layer.apart and not (layer.quiet and steps.loaded is not None)
 
 
 def _between(

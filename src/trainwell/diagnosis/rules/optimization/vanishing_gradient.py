@@ -24,6 +24,10 @@ VANISHED = 0.01
 at 0.06 (3 layers), validation loss 0.31 in place of 0.15 at 0.03 (4 layers), 0.76 at 0.009, 1.4 at 0.001.
 Healthy networks lie between 0.2 and 1.3."""
 
+CERTAIN = 0.001
+"""Ratio below which it is told where no other training can be compared. At 0, a branch may begin at zero and let the
+gradient through later."""
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the first hidden layer with the last."""
@@ -69,5 +73,6 @@ RULE = Rule(
     needs=("initial_loss",),
     find=find,
     page=__doc__ or "",
+    certain=lambda finding: 0 < finding.evidence["ratio"] < CERTAIN,
     confirmed_by=(Fork(changed="redrawn weights"), Fork(changed="ReLU")),
 )

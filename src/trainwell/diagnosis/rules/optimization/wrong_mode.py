@@ -58,6 +58,18 @@ def _trained(seen: ModeSeen) -> tuple[Finding, ...]:
                 where=_first(seen.turned_at, seen.called_at),
             ),
         )
+    if seen.asked and seen.dropout and seen.turned_at.line is not None:
+        return (
+            RULE.finding(
+                "error",
+                f"The network is trained in test mode: an evaluation before the first step put it there, and dropout "
+                f"does nothing in {seen.tested} steps.",
+                evidence={"tested": seen.tested},
+                cause="`eval()` was called for the evaluation, and `train()` was not called after it.",
+                remedies=(TRAIN,),
+                where=seen.turned_at,
+            ),
+        )
     if not (seen.new or seen.dropout):
         # Pretrained batch norms that stay as they are, as in most fine-tuning on few samples.
         return ()

@@ -28,6 +28,8 @@ from trainwell.diagnosis.wording import counted, number
 FEW = 5.0
 """Numbers a channel, below which a norm is spoken of. Measured on digits, 300 steps of a perceptron with batch norm:
 batches of 2 score 10% to 63%, of 3 59% to 85%, of 4 76% to 92%, of 6 92% to 94%, of 16 94% to 97%."""
+FEW_SAMPLES = 2.0
+"""Samples, up to which it is tried out however many positions each has: those of one picture are much alike."""
 LEAST = 3
 """Calls in training mode: a last batch that is left over is no habit."""
 GAIN = 0.1
@@ -48,7 +50,9 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     made = [each for each in forks.changed if each.changed == WITHOUT.changed] if forks else []
     if forks is None or not made or not helped(forks.unchanged, made[0].values, gain=GAIN):
-        return (_finding("info", few),)
+        # Few samples of many numbers each are worth a trial, and no word without.
+        few = [each for each in few if each.values < FEW]
+        return (_finding("info", few),) if few else ()
     first, last, better = forks.unchanged[0], end(forks.unchanged), end(made[0].values)
     said = (
         f", and the loss goes from {number(first)} to {number(last)} in {len(forks.unchanged)} steps; the same steps "
@@ -59,7 +63,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
 
 def _few(observation: Observation) -> list[NormSeen]:
     seen = observation.steps.norms if observation.steps else ()
-    return [each for each in seen if each.calls >= LEAST and each.values < FEW]
+    return [each for each in seen if each.calls >= LEAST and (0 < each.values < FEW or 0 < each.samples <= FEW_SAMPLES)]
 
 
 def _finding(severity: Severity, few: Sequence[NormSeen], *, said: str = "", shown: Confirmed | None = None) -> Finding:
@@ -67,8 +71,9 @@ def _finding(severity: Severity, few: Sequence[NormSeen], *, said: str = "", sho
     more = f" (and {len(few) - 1} more)" if len(few) > 1 else ""
     return RULE.finding(
         severity,
-        f'Batch norm "{worst.name}"{more} normalizes over {counted(round(worst.values), "number")} a channel{said}.',
-        evidence={"values": worst.values, "norms": len(few), "calls": worst.calls},
+        f'Batch norm "{worst.name}"{more} normalizes over {counted(round(worst.values), "number")} a channel, of '
+        f"{counted(round(worst.samples), 'sample')}{said}.",
+        evidence={"values": worst.values, "samples": worst.samples, "norms": len(few), "calls": worst.calls},
         cause="The mean and the deviation of so few numbers are mostly chance.",
         remedies=(
             Remedy(text="Make the batches larger, to 16 samples or more."),

@@ -6,8 +6,10 @@ Stepped too rarely, it stays where a warm-up begins. Never stepped, it stays whe
 
 Evidence: what was counted: steps of the schedule, steps of its optimizer, batches and passes of the loader, and the
 rounds of the loop around it where the source counts a range. A cosine is stepped too often where its period is the
-number of those rounds, or where the rate has come up again before the first pass is over; a schedule that only lowers
-the rate, where half of the passes are yet to come when a thousandth of it or less is left. One with an end is stepped
+number of those rounds, where the rate has come up again before the first pass is over, or where the schedule takes
+several steps for each of the optimizer's and the rate has come up again; a schedule that only lowers the rate, where
+half of the passes are yet to come when a thousandth of it or less is left, where its last milestone lies within the
+first pass, or where it has ended in less than a tenth of the steps seen. One with an end is stepped
 too rarely where its period is the number of all batches. One that was not stepped is forgotten where the source does
 nothing more with it; else it is an info.
 
@@ -43,6 +45,16 @@ EXACT = 1
 PASSES = 3
 """Passes begun, two of them over: one in which nothing is stepped may be a warm-up."""
 
+SEVERAL = 1.5
+"""Steps of a schedule for each of its optimizer, from which on they count something else."""
+
+LONG = 10.0
+"""Times its length that a schedule is stepped which has an end and lowers the rate: a training that goes on so long has
+no schedule."""
+
+FALLING = ("LinearLR", "PolynomialLR")
+"""Schedules with an end at which they stay."""
+
 ENDS = ("CosineAnnealingLR", "OneCycleLR")
 """Schedules with an end, by which it can be seen what their period counts."""
 
@@ -62,6 +74,12 @@ def _asked(seen: ScheduleSeen) -> tuple[Finding, ...]:
 
 
 def _cosine_by_batch(seen: ScheduleSeen) -> tuple[Finding, ...]:
+    if seen.kind == "CosineAnnealingLR" and seen.stepped >= SEVERAL * seen.steps and seen.turned:
+        message = (
+            f"`{seen.kind}` with `T_max={seen.period:.0f}` is stepped {seen.stepped} times in {seen.steps} optimizer "
+            f"steps: the rate has come down and up again {counted(seen.turned, 'time')}."
+        )
+        return (_too_often(seen, message),)
     if seen.kind != "CosineAnnealingLR" or not seen.period <= SHARE * seen.a_pass:
         return ()
     in_rounds = seen.rounds > 1 and seen.period == seen.rounds
@@ -83,6 +101,16 @@ def _lowered_by_batch(seen: ScheduleSeen) -> tuple[Finding, ...]:
             f"`{seen.kind}` is stepped after each of {seen.steps} optimizer steps. A pass of the loader has "
             f"{seen.a_pass} of them and the loop around it goes round {seen.rounds} times: half way, "
             f"{number(seen.left)} of the rate is left."
+        )
+    elif seen.kind == "MultiStepLR" and seen.passes > 1 and seen.period <= seen.a_pass:
+        message = (
+            f"`{seen.kind}` is stepped after each of {seen.steps} optimizer steps, and its last milestone is "
+            f"{seen.period:.0f}: it is passed within the first pass of the loader, which has {seen.a_pass} of them."
+        )
+    elif seen.kind in FALLING and seen.lowers and seen.steps >= LONG * seen.period:
+        message = (
+            f"`{seen.kind}` is stepped after each of {seen.steps} optimizer steps, and ends after {seen.period:.0f} of "
+            "them: all later ones are taken at its last rate."
         )
     elif seen.passes > 1 and seen.second <= LEFT:
         message = (
