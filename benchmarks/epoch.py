@@ -339,7 +339,7 @@ def lightning(options: argparse.Namespace) -> dict[str, float]:
             image, label = plain[i]
             return change(image), label
 
-    class Network(LightningModule):  # type: ignore[misc]  # the peers' types are not at hand
+    class Network(LightningModule):
         def __init__(self) -> None:
             super().__init__()
             self.network = small_network()
@@ -358,7 +358,7 @@ def lightning(options: argparse.Namespace) -> dict[str, float]:
             self.times.append((time.perf_counter(), _cpu()))
 
     network = Network()
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = Trainer(max_epochs=1 + options.epochs, accelerator="cpu", enable_model_summary=False, **quiet)
     trainer.fit(network, DataLoader(Transformed(), batch_size=SMALL_BATCH, shuffle=True))
     epochs = list(zip(network.times[2::2], network.times[3::2]))

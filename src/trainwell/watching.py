@@ -40,6 +40,10 @@ def is_heard(taken: int) -> bool:
     return taken < FIRST or taken % EVERY < TOGETHER
 
 
+Told = Callable[[Finding], None]
+"""Is handed a finding as soon as it stands."""
+
+
 class Watch:
     """A training under watch, as a context: `with watch() as watched: ...`, around any loop.
 
@@ -51,7 +55,7 @@ class Watch:
         tell: is handed each finding once, as soon as it stands; None: nobody is.
     """
 
-    def __init__(self, *, select: Sequence[str] | None = None, tell: Callable[[Finding], None] | None = None) -> None:
+    def __init__(self, *, select: Sequence[str] | None = None, tell: Told | None = None) -> None:
         diagnose(Observation(), select=select)
         self.select, self.tell = select, tell
         self.diagnosis = Diagnosis((), ())
@@ -62,6 +66,7 @@ class Watch:
         self._told: set[tuple[object, ...]] = set()
         self._began, self._asked = 0.0, 0.0
         self._stack = ExitStack()
+        self._ended = False
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -78,6 +83,15 @@ class Watch:
         """What could not be observed, and why; empty: everything was."""
         return "; ".join(self._listener.troubles)
 
+    def begin(self) -> "Watch":
+        """What `with` does where a callback has to do it; `end` must follow."""
+        return self.__enter__()
+
+    def end(self) -> None:
+        """Cease to listen, and ask the rules for the last time. Nothing happens the second time."""
+        if not self._ended:
+            self.__exit__(None, None, None)
+
     def __enter__(self) -> "Watch":
         self._began = perf_counter()
         wanted = Telling(dataloader._BaseDataLoaderIter, "__next__", before=self._before_batch, after=self._after_batch)
@@ -88,6 +102,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended = True
         self._stack.close()
         self.seconds = perf_counter() - self._began
         self._ask()
@@ -126,7 +141,7 @@ def watch_script(
     *,
     module: bool = False,
     select: Sequence[str] | None = None,
-    tell: Callable[[Finding], None] | None = None,
+    tell: Told | None = None,
 ) -> tuple[Watch, BaseException | None]:
     """Run a script to its end, in this process, under watch.
 

@@ -198,3 +198,50 @@ def test_what_the_network_raises_is_a_reason() -> None:
     samples, _, reasons = asked(Made(moody, last=nn.Linear(4, 3)), by_rows)
     assert samples is None
     assert reasons["samples"] == "in test mode the network raised RuntimeError: only for training"
+
+
+TABLE = torch.randn(60, 5, 4, generator=torch.Generator().manual_seed(1))
+
+
+def gathered(model: nn.Module, number: int) -> Tensor:
+    """Rows of a table, whose outputs are many numbers each."""
+    rows = torch.randperm(60, generator=torch.Generator().manual_seed(number))[:12]
+    found: Tensor = model(TABLE[rows]).square().mean()
+    return found
+
+
+def stacked(model: nn.Module, number: int) -> Tensor:
+    """Windows of a text, side by side: the samples stand along the second axis."""
+    text = classes(200, number=7, count=9)
+    starts = torch.randint(180, (12,), generator=torch.Generator().manual_seed(number)).tolist()
+    found: Tensor = model(torch.stack([text[at : at + 10] for at in starts], dim=1)).square().mean()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("function", "mixes"),
+    [
+        (lambda layers, x: layers["last"](x), False),
+        (lambda layers, x: layers["last"](x.reshape(5, 12, 4).transpose(0, 1)), True),
+    ],
+)
+def test_samples_that_the_script_gathered_are_known_without_a_loss(
+    function: Callable[..., Tensor], mixes: bool
+) -> None:
+    torch.manual_seed(0)
+    samples, _, reasons = asked(Made(function, last=nn.Linear(4, 6)), gathered)
+    assert samples is not None, reasons
+    assert (samples.changed > 0) == mixes
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_samples_along_the_second_axis_mix_where_it_is_taken_for_positions(first: bool) -> None:
+    torch.manual_seed(0)
+    model = Made(
+        lambda layers, x: layers["read"](layers["word"](x))[0],
+        word=nn.Embedding(9, 4),
+        read=nn.GRU(4, 4, batch_first=first),
+    )
+    samples, _, reasons = asked(model, stacked)
+    assert samples is not None, reasons
+    assert (samples.changed > 0) == first

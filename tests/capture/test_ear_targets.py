@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainwell.capture.listener import Listener
+from trainwell.core.records.observation import Observation
 from trainwell.core.records.steps import PaddingSeen, Steps
+from trainwell.diagnosis.diagnose import diagnose
 
 LENGTHS = (3, 8, 5, 6, 2)
 
@@ -216,3 +218,36 @@ def test_an_embedding_may_be_made_while_it_is_listened_to() -> None:
         embedding = nn.Embedding(5, 3, padding_idx=0)
         assert not embedding(torch.zeros(2, dtype=torch.long)).any()
     assert listener.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("compare", "why"),
+    [
+        (lambda out: F.cross_entropy(out, torch.ones(4)), "type"),
+        (lambda out: F.cross_entropy(out, torch.ones(4, dtype=torch.int32)), "type"),
+        (lambda out: F.cross_entropy(out, torch.ones(4, 1, dtype=torch.long)), "shape"),
+        (lambda out: F.cross_entropy(out, torch.ones(4, dtype=torch.long), weight=torch.ones(2)), "weights"),
+        (lambda out: F.binary_cross_entropy_with_logits(out, torch.ones(4)), "shape"),
+        (lambda out: F.binary_cross_entropy(out.sigmoid(), torch.ones(4, 3, dtype=torch.long)), "type"),
+    ],
+)
+def test_what_torch_refuses_is_told_with_its_reason(compare: Any, why: str) -> None:
+    model = nn.Linear(5, 3)
+    listener = Listener(lambda _: None)
+    with listener.listening(), pytest.raises((RuntimeError, ValueError)):
+        compare(model(torch.randn(4, 5)))
+    assert listener.troubles == []
+    [seen] = listener.heard().refused
+    assert (seen.why, seen.outputs) == (why, (4, 3))
+    assert seen.where.line is not None
+    told = diagnose(Observation(steps=listener.heard()), select=["DAT004", "ACT007"]).findings
+    assert [(each.code, each.severity) for each in told] == [("ACT007" if why == "weights" else "DAT004", "error")]
+
+
+def test_a_class_that_has_no_output_is_no_question_of_weights() -> None:
+    model = nn.Linear(5, 3)
+    listener = Listener(lambda _: None)
+    with listener.listening(), pytest.raises(RuntimeError):
+        F.cross_entropy(model(torch.randn(4, 5)), torch.tensor([1, 2, 3, 3]), weight=torch.ones(4))
+    steps = listener.heard()
+    assert (steps.refused, [each.classes for each in steps.targets]) == ((), [3])

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainwell.capture.losses import losses_of
+from trainwell.capture.losses import activated_twice, losses_of, nodes_under
 from trainwell.core.records.steps import LossSeen
 
 LABELS = torch.tensor([0, 1, 2, 1])
@@ -78,3 +78,23 @@ def test_shapes_before_and_after_broadcasting(
         warnings.simplefilter("ignore", UserWarning)
         [found] = read(F.mse_loss(outputs, torch.zeros(targets)))
     assert (found.outputs, found.targets, found.compared) == (shape, said, compared)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda out: -F.log_softmax(out, dim=1).mean(), []),
+        (lambda out: -F.log_softmax(out.softmax(dim=1), dim=1).mean(), [("log-softmax", "softmax")]),
+        (lambda out: -F.log_softmax(out.relu().view(4, 3), dim=1).mean(), [("log-softmax", "ReLU")]),
+        (lambda out: -F.logsigmoid(-out.sigmoid()).mean(), [("log-sigmoid", "sigmoid")]),
+        (lambda out: -torch.distributions.Categorical(logits=out.softmax(1)).log_prob(LABELS).mean(), None),
+        (lambda out: -F.log_softmax(10 * out.tanh(), dim=1).mean(), []),
+        (lambda out: (out.softmax(dim=1) * 2).log().mean(), []),
+    ],
+)
+def test_logarithms_of_what_was_activated_already(
+    make: object, told: list[tuple[str, str]] | None, outputs: Tensor
+) -> None:
+    root = make(outputs).grad_fn  # type: ignore[operator]  # a lambda of one tensor
+    found = [(each.outer, each.inner) for each in activated_twice(nodes_under(root))]
+    assert found == told if told is not None else found[0] == ("log-softmax", "softmax")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainwell.capture.runner import hear
+from trainwell.capture.runner import FIRST, hear
 from trainwell.core.errors import SettingError
 
 LOOP = """
@@ -42,6 +42,15 @@ def test_it_is_stopped_after_its_steps(script: Path) -> None:
     # The step that stops it is its last line.
     assert (script.parent / "steps.txt").read_text() == "6"
     assert script.read_text() == LOOP
+
+
+def test_after_the_first_thirty_steps_it_may_linger(script: Path) -> None:
+    heard = hear("train.py", ["1000"], steps=1000, linger=0.0)
+    assert heard.steps is not None
+    assert (heard.state, heard.steps.taken) == ("stopped", FIRST)
+    heard = hear("train.py", ["40"], steps=1000)
+    assert heard.steps is not None
+    assert (heard.state, heard.steps.taken) == ("ended", 40)
 
 
 def test_a_module_is_run_as_python_does(script: Path) -> None:

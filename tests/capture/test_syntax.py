@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trainwell.capture.syntax import is_used_again, rounds_around, turns_around
+from trainwell.capture.syntax import is_used_again, rounds_around, said_at, turns_around
 from trainwell.core.records.finding import Where
 
 Told = list[tuple[int, int]]
@@ -107,3 +107,32 @@ def test_a_line_of_no_file_has_no_loops() -> None:
 
     exec("for a in range(2):\n    here()\n", {"here": here})
     assert found == [(0, 0), (0, 0)]
+
+
+def test_what_is_worked_on_is_named_by_the_nearest_words(tmp_path: Path) -> None:
+    source = """def score(net, loader):
+    return sum(here(x) for x in loader)
+print(f"train {1}, valid {score(None, [valid_rows])}")
+for batch in test_set:
+    here(batch)
+"""
+    file = tmp_path / "script.py"
+    file.write_text(source)
+    found: list[list[list[str]]] = []
+
+    def here(_x: Any) -> int:
+        frame: FrameType | None = sys._getframe(1)
+        texts = []
+        while frame is not None and frame.f_code.co_filename == str(file):
+            texts.append(list(said_at(frame)))
+            frame = frame.f_back
+        found.append(texts)
+        return 0
+
+    exec(compile(source, str(file), "exec"), {"here": here, "valid_rows": 0, "test_set": [0]})
+    inner, outer = found[0][0], found[0][-1]
+    assert inner[0] == "here(x)"
+    assert "loader" in inner
+    # Of a line that names both, the call that runs names one.
+    assert outer[0] == "score(None, [valid_rows])"
+    assert found[1][0][:2] == ["here(batch)", "test_set"]

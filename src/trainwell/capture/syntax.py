@@ -75,7 +75,9 @@ def said_at(frame: FrameType) -> Iterator[str]:
         iterated = [each.iter for each in ast.walk(statement) if isinstance(each, ast.comprehension)]
         yield from (ast.unparse(each) for each in iterated)
     yield from (ast.unparse(each.iter) for each in _loops(file, line) if isinstance(each, ast.For))
-    yield code.co_name
+    if not code.co_name.startswith("test_"):
+        # So pytest's functions are called, whatever is trained in them.
+        yield code.co_name
     if statement is not None and not isinstance(statement, ast.For | ast.While | ast.With | ast.If | ast.FunctionDef):
         yield ast.unparse(statement)
 

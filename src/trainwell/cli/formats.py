@@ -149,9 +149,13 @@ def _to_terminal(found: "Checked", verbose: bool) -> None:
 
 
 def _say(console: "Console", found: "Checked", verbose: bool) -> None:
+    from trainwell.report.check_report import abstained
+
     shown = [each for each in found.diagnosis.findings if verbose or each.severity != "info"]
     for each in shown:
         say_finding(console, each)
+    if said := abstained(found):
+        console.print(f"{said}\n", markup=False)
     spoke, silent = found.diagnosis.spoke, len(found.diagnosis.not_run)
     again = f", taken {found.runs} times" if found.runs > 1 else ""
     console.print(
@@ -171,9 +175,12 @@ def _say(console: "Console", found: "Checked", verbose: bool) -> None:
 
 
 def _counted(found: "Checked", verbose: bool) -> str:
+    from trainwell.report.check_report import abstained
+
     infos = sum(each.severity == "info" for each in found.diagnosis.findings)
     shown = len(found.diagnosis.findings) - infos
-    what = "Nothing wrong" if not shown else f"{shown} finding{'s' if shown > 1 else ''}"
+    nothing = "No cause found" if abstained(found) else "Nothing wrong"
+    what = nothing if not shown else f"{shown} finding{'s' if shown > 1 else ''}"
     beside = f", {infos} info{'s' if infos > 1 else ''}" if verbose and infos else ""
     return f"{what} in {found.taken} optimizer steps{beside}"
 

@@ -15,6 +15,7 @@ from trainwell.pictures.first_steps import first_steps, named
 from trainwell.pictures.layers import layer_gradients, layer_updates
 from trainwell.pictures.text import duration, number
 from trainwell.recipe.machine import versions
+from trainwell.report.check_report import abstained
 from trainwell.report.document import document
 from trainwell.report.markup import Child, Markup, element, together
 from trainwell.report.parts import (
@@ -88,7 +89,10 @@ def render(found: Checked, *, contents: bool = True) -> str:
 
 def _verdict(found: Checked, headline: Finding | None) -> Markup:
     if headline is None:
-        said = paragraph(f"Nothing wrong in the first {_count(found.taken, 'optimizer step')}.", class_="headline")
+        said = paragraph(
+            abstained(found) or f"Nothing wrong in the first {_count(found.taken, 'optimizer step')}.",
+            class_="headline",
+        )
         asked = paragraph(
             f"{_count(found.diagnosis.spoke, 'rule')} could be asked and found nothing that has to be mended; "
             "what the others lack is said below."

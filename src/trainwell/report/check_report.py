@@ -9,11 +9,53 @@ from trainwell.checking import Checked
 from trainwell.core.files import write_atomically
 from trainwell.core.jsonio import to_json, to_plain
 from trainwell.core.records.finding import Finding
+from trainwell.core.records.forks import Fork
+from trainwell.diagnosis.forked import end, in_words, is_alike, is_stuck
+from trainwell.diagnosis.rules.table import RULES
+from trainwell.diagnosis.wording import number
 from trainwell.recipe.machine import versions
 
 SCHEMA = 1
 """Of the JSON; another one where a key is taken away or comes to mean something else."""
 FRAME = "width: 100%; height: 720px; border: 1px solid #7f7f7f; border-radius: 6px; resize: vertical"
+
+
+def ruled_out(found: Checked) -> tuple[tuple[str, str], ...]:
+    """Rules whose suspicion was tried and helped nothing, each with what was tried.
+
+    Args:
+        found: by a check.
+    """
+    forks = found.forks
+    if forks is None:
+        return ()
+    told: dict[str, str] = {}
+    for each in found.diagnosis.findings:
+        wanted = RULES[each.code].confirmed_by
+        made = [fork for fork in forks.changed if any(is_alike(fork, other) for other in wanted)]
+        if each.severity == "info" and each.follows_from is None and made:
+            told.setdefault(each.code, "; ".join(map(_came_to, made)) + f"; without, {number(end(forks.unchanged))}")
+    return tuple(told.items())
+
+
+def abstained(found: Checked) -> str:
+    """What is said where the loss does not come down and nothing that was tried betters it; empty elsewhere.
+
+    Args:
+        found: by a check.
+    """
+    forks = found.forks
+    if found.diagnosis.headline is not None or forks is None or not is_stuck(forks.unchanged):
+        return ""
+    tried = "; ".join(map(_came_to, forks.changed))
+    return (
+        f"In {len(forks.unchanged)} steps the loss goes from {number(forks.unchanged[0])} to "
+        f"{number(end(forks.unchanged))}, and no cause is supported. Tried: {tried}."
+    )
+
+
+def _came_to(fork: Fork) -> str:
+    return f"{in_words(fork)} comes to {number(end(fork.values))}"
 
 
 @final
@@ -49,7 +91,9 @@ class CheckReport:
             "schema": SCHEMA,
             "target": found.target,
             "headline": None if self.headline is None else self.headline.code,
+            "abstained": abstained(found) != "",
             "findings": [to_plain(each) for each in self.findings],
+            "ruled_out": [{"code": code, "why": why} for code, why in ruled_out(found)],
             "not_run": [to_plain(each) for each in found.diagnosis.not_run],
             "steps": found.taken,
             "runs": found.runs,
