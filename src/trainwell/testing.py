@@ -24,7 +24,7 @@ def assert_trains(target: Setup | nn.Module, data: Any = None, **options: Any) -
         >>> import torch
         >>> inputs = torch.randn(256, 3, generator=torch.Generator().manual_seed(0))
         >>> assert_trains(nn.Linear(3, 1), (inputs, inputs.sum(dim=1, keepdim=True)))
-        <check of the Setup: nothing wrong in 30 optimizer steps>
+        <check of the Setup: nothing wrong in 300 optimizer steps>
     """
     report = check(target, data, **options)
     headline = report.headline

@@ -70,15 +70,3 @@ def test_numbers_without_a_fraction_are_left_alone() -> None:
     plain = model(tokens)
     with changed(Fork(changed="standardized input")):
         assert torch.equal(model(tokens), plain)
-
-
-def test_the_last_layer_is_made_smaller_once() -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
-    before = copy.deepcopy(model.state_dict())
-    with changed(Fork(changed="weights of the last layer", factor=0.1)):
-        model(torch.randn(4, 3))
-        model(torch.randn(4, 3))
-    after = model.state_dict()
-    torch.testing.assert_close(after["2.weight"], before["2.weight"] * 0.1)
-    assert all(torch.equal(after[name], before[name]) for name in before if name != "2.weight")

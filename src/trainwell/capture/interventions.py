@@ -175,21 +175,6 @@ def _redrawn(_fork: Fork) -> Iterator[None]:
 
 
 @contextmanager
-def _smaller_outputs(fork: Fork) -> Iterator[None]:
-    """The weights of each network's last layer are so many times what they were, before the first step."""
-
-    def change(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        weighted = [each for each in trace(module, inputs) if each.is_weighted and each.calls and each.weights]
-        parameters = dict(module.named_parameters(remove_duplicate=False))
-        if weighted and weighted[-1].weights[0] in parameters:
-            with torch.no_grad():
-                parameters[weighted[-1].weights[0]].mul_(fork.factor)
-
-    with _before_first_call(change):
-        yield
-
-
-@contextmanager
 def _rectified(_fork: Fork) -> Iterator[None]:
     """Hidden sigmoids and tangents are ReLUs, and weights are drawn anew for them, before the first step."""
     with rectified() as rectifier:
@@ -399,7 +384,6 @@ INTERVENTIONS: dict[Changed, Callable[[Fork], AbstractContextManager[None]]] = {
     "standardized input": _standardized,
     "constant input": _constant_input,
     "redrawn weights": _redrawn,
-    "weights of the last layer": _smaller_outputs,
     "ReLU": _rectified,
     "ReLU between": _between,
     "fewer outputs": _fewer_outputs,

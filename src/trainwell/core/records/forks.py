@@ -10,7 +10,6 @@ Changed = Literal[
     "standardized input",
     "constant input",
     "redrawn weights",
-    "weights of the last layer",
     "ReLU",
     "no weight decay or dropout",
     "ReLU between",

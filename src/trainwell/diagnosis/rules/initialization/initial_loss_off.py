@@ -105,5 +105,5 @@ RULE = Rule(
     reads=("data", "steps"),
     find=find,
     page=__doc__ or "",
-    confirmed_by=(Fork(changed="redrawn weights"), Fork(changed="weights of the last layer", factor=0.1)),
+    confirmed_by=(Fork(changed="redrawn weights"),),
 )
