@@ -28,6 +28,7 @@ from trainwell.capture.ears.halves import Halves
 from trainwell.capture.ears.layers import Layers
 from trainwell.capture.ears.leaks import Leaks
 from trainwell.capture.ears.loading import Loading
+from trainwell.capture.ears.made import Made
 from trainwell.capture.ears.modes import Modes
 from trainwell.capture.ears.networks import Networks
 from trainwell.capture.ears.norms import Norms
@@ -60,6 +61,7 @@ EARS: tuple[type[Ear], ...] = (
     Course,
     Freshness,
     Leaks,
+    Made,
     Ranks,
     Norms,
     Decay,

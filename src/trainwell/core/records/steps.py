@@ -132,6 +132,19 @@ class InputSeen:
 
 
 @record
+class MadeSeen:
+    """A layer, and the line that gave it the weights that it begins with.
+
+    Attributes:
+        layer: dotted, in the network that called it.
+        where: the line that drew them, or that made the layer.
+    """
+
+    layer: str
+    where: Where = Where()
+
+
+@record
 class LayerCourse:
     """What a layer did in each optimizer step.
 
@@ -773,6 +786,8 @@ class Steps:
         gradients: one for each optimizer.
         layers: one for each module with weights, in the order of their first calls.
         course: one for each layer that was followed, in the order of their first calls.
+        made: one for each layer whose weights were drawn while torch was listened to.
+        optimizer_at: the line that made the optimizer of the first step.
         samples: by step, that networks were given since the step before.
         fresh: of these, that none was given before.
         held_out: one for each line where something is evaluated that is said to be held out.
@@ -819,6 +834,8 @@ class Steps:
     gradients: tuple[GradientsSeen, ...] = ()
     layers: tuple[LayerSeen, ...] = ()
     course: tuple[LayerCourse, ...] = ()
+    made: tuple[MadeSeen, ...] = ()
+    optimizer_at: Where = Where()
     samples: tuple[int, ...] = ()
     fresh: tuple[int, ...] = ()
     held_out: tuple[HeldOutSeen, ...] = ()

@@ -11,9 +11,10 @@ References: notes, Activation Functions (saturated neurons kill the gradients: t
 Glorot and Bengio 2010, Understanding the Difficulty of Training Deep Feedforward Neural Networks.
 """
 
-from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.places import made_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number, percent
 
@@ -48,7 +49,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                 ),
                 Remedy(text="Use ReLU.", change={"activation": "relu", "initialization.scheme": "kaiming"}),
             ),
-            where=Where(layer=worst.name),
+            where=made_at(worst.name, observation.steps),
         ),
     )
 
@@ -57,6 +58,7 @@ RULE = Rule(
     code="ACT001",
     name="saturated-activation",
     needs=("initial_loss",),
+    reads=("steps",),
     find=find,
     page=__doc__ or "",
     certain=lambda finding: finding.evidence["saturated"] >= CERTAIN,

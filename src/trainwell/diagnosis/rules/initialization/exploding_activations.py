@@ -13,9 +13,10 @@ References: notes, Weight Initialization; He et al. 2015, Delving Deep into Rect
 
 import math
 
-from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.places import made_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -55,7 +56,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                     change={"initialization.scheme": "kaiming"},
                 ),
             ),
-            where=Where(layer=(lost or last).name),
+            where=made_at((lost or last).name, observation.steps),
         ),
     )
 
@@ -64,6 +65,7 @@ RULE = Rule(
     code="INI003",
     name="exploding-activations",
     needs=("initial_loss",),
+    reads=("steps",),
     find=find,
     page=__doc__ or "",
     confirmed_by=(Fork(changed="redrawn weights"),),

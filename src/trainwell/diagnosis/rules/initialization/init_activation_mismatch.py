@@ -25,7 +25,7 @@ from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.forked import confirmation, end, helped
-from trainwell.diagnosis.places import called_at
+from trainwell.diagnosis.places import made_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -92,7 +92,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                     change={"initialization.scheme": scheme},
                 ),
             ),
-            where=called_at(worst, observation.steps),
+            where=made_at(worst, observation.steps),
             confirmed_by=confirmation(forks, redrawn) if forks is not None and redrawn is not None else None,
         ),
     )

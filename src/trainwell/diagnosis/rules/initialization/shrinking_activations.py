@@ -17,9 +17,10 @@ Deep into Rectifiers.
 import math
 
 from trainwell.core.records.evidence import LayerStatistic
-from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.places import made_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -63,7 +64,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
             evidence={"first": _spread(first), "last": _spread(last), "ratio": ratio, "layers": len(hidden)},
             cause=cause,
             remedies=(relu, initialize) if squashing == "sigmoid" else (initialize,),
-            where=Where(layer=last.name),
+            where=made_at(last.name, observation.steps),
         ),
     )
 
@@ -76,6 +77,7 @@ RULE = Rule(
     code="INI002",
     name="shrinking-activations",
     needs=("initial_loss",),
+    reads=("steps",),
     find=find,
     page=__doc__ or "",
     certain=lambda finding: 0 < finding.evidence["ratio"] < CERTAIN,

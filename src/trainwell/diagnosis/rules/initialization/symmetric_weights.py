@@ -12,8 +12,9 @@ References: notes, Weight Initialization ("with zeros all gradients are the same
 Learning, section 8.4 (breaking symmetry).
 """
 
-from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.places import made_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import percent
 
@@ -44,7 +45,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                     change={"initialization.scheme": "kaiming"},
                 ),
             ),
-            where=Where(layer=worst.name),
+            where=made_at(worst.name, observation.steps),
         ),
     )
 
@@ -53,6 +54,7 @@ RULE = Rule(
     code="INI001",
     name="symmetric-weights",
     needs=("initial_loss",),
+    reads=("steps",),
     find=find,
     page=__doc__ or "",
 )

@@ -13,9 +13,10 @@ Networks.
 
 import math
 
-from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.places import made_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -56,7 +57,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                     change={"initialization.scheme": "kaiming"},
                 ),
             ),
-            where=Where(layer=(lost or first).name),
+            where=made_at((lost or first).name, observation.steps),
         ),
     )
 
@@ -65,6 +66,7 @@ RULE = Rule(
     code="OPT005",
     name="exploding-gradient",
     needs=("initial_loss",),
+    reads=("steps",),
     find=find,
     page=__doc__ or "",
     confirmed_by=(Fork(changed="redrawn weights"),),

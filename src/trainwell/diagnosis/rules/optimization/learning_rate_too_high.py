@@ -18,7 +18,7 @@ Networks, section 3.3 (the range test).
 import math
 
 from trainwell.core.records.evidence import LearningCurves, LrSweep
-from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.forked import confirmation, end, helped, is_stuck
@@ -51,7 +51,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     """Read the sweep; then the training's rate against it; then the first steps at lower rates."""
     sweep = observation.lr_sweep
     if sweep is None:
-        return _forked(observation.forks, _chance(observation)) if observation.forks else ()
+        at = observation.steps.optimizer_at if observation.steps else Where()
+        return _forked(observation.forks, _chance(observation), at) if observation.forks else ()
     return _sweep(sweep) or _training(sweep, observation.curves)
 
 
@@ -59,7 +60,7 @@ def _chance(observation: Observation) -> float:
     return observation.initial_loss.best_constant if observation.initial_loss else math.nan
 
 
-def _forked(forks: Forks, chance: float) -> tuple[Finding, ...]:
+def _forked(forks: Forks, chance: float, at: Where) -> tuple[Finding, ...]:
     if not is_stuck(forks.unchanged, chance=chance):
         return ()
     lower = [each for each in forks.changed if each.changed == "learning rate" and each.factor < 1]
@@ -77,7 +78,11 @@ def _forked(forks: Forks, chance: float) -> tuple[Finding, ...]:
     remedy = Remedy(text=f"Multiply the learning rate by {number(mildest.factor)}.")
     cause = "Each step overshoots: the learning rate is too high."
     shown = confirmation(forks, mildest)
-    return (RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,), confirmed_by=shown),)
+    return (
+        RULE.finding(
+            "warning", message, evidence=numbers, cause=cause, remedies=(remedy,), where=at, confirmed_by=shown
+        ),
+    )
 
 
 def _sweep(sweep: LrSweep) -> tuple[Finding, ...]:
@@ -122,7 +127,7 @@ RULE = Rule(
     code="OPT002",
     name="learning-rate-too-high",
     needs=(),
-    reads=("lr_sweep", "forks", "curves", "initial_loss"),
+    reads=("lr_sweep", "forks", "curves", "initial_loss", "steps"),
     find=find,
     tries=tries,
     page=__doc__ or "",

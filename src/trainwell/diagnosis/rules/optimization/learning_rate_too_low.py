@@ -21,7 +21,7 @@ import math
 from collections.abc import Sequence
 
 from trainwell.core.records.evidence import LearningCurves, LrSweep
-from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.steps import RatesSeen
@@ -94,7 +94,11 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     sweep = observation.lr_sweep
     if sweep is None:
         steps, forks = observation.steps, observation.forks
-        return _forked(forks, steps.planned or PLANNED) if steps and forks and tries(observation) else ()
+        return (
+            _forked(forks, steps.planned or PLANNED, steps.optimizer_at)
+            if steps and forks and tries(observation)
+            else ()
+        )
     return _sweep(sweep) or _training(sweep, observation.curves)
 
 
@@ -110,7 +114,7 @@ def _is_steady(rates: RatesSeen) -> bool:
     return all(max(group) <= (1 + STEADY) * max(group[: -len(group) // 3]) for group in rates.groups if len(group) > 2)
 
 
-def _forked(forks: Forks, planned: int) -> tuple[Finding, ...]:
+def _forked(forks: Forks, planned: int, at: Where) -> tuple[Finding, ...]:
     tried = {each.factor: each for each in _rates_tried(forks)}
     higher = [each for each in tried.values() if each.factor > 1]
     first, last = forks.unchanged[0], end(forks.unchanged)
@@ -141,7 +145,11 @@ def _forked(forks: Forks, planned: int) -> tuple[Finding, ...]:
     remedy = Remedy(text=f"Multiply the learning rate by {number(best.factor)}.")
     cause = "Each step is too short: the learning rate is too low."
     shown = confirmation(forks, best)
-    return (RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,), confirmed_by=shown),)
+    return (
+        RULE.finding(
+            "warning", message, evidence=numbers, cause=cause, remedies=(remedy,), where=at, confirmed_by=shown
+        ),
+    )
 
 
 def _sweep(sweep: LrSweep) -> tuple[Finding, ...]:

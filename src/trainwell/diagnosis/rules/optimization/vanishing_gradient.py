@@ -13,9 +13,10 @@ References: notes, Activation Functions (saturated neurons kill the gradients); 
 
 import math
 
-from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.places import made_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -62,7 +63,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
             evidence={"first": first.gradient_std, "last": last.gradient_std, "ratio": ratio},
             cause=f"Each layer{' of ' + squashing if squashing else ''} passes on a smaller gradient than it gets.",
             remedies=remedies,
-            where=Where(layer=first.name),
+            where=made_at(first.name, observation.steps),
         ),
     )
 
@@ -71,6 +72,7 @@ RULE = Rule(
     code="OPT004",
     name="vanishing-gradient",
     needs=("initial_loss",),
+    reads=("steps",),
     find=find,
     page=__doc__ or "",
     certain=lambda finding: 0 < finding.evidence["ratio"] < CERTAIN,

@@ -1,0 +1,64 @@
+"""Which lines made the optimizer, and the weights of each layer as they were before the first step."""
+
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trainwell.capture.ear import Ear, Scene, Telling
+from trainwell.capture.source import user_line
+from trainwell.core.records.finding import Where
+from trainwell.core.records.steps import MadeSeen
+
+DRAWING = tuple(name for name in dir(nn.init) if name.endswith("_") and not name.startswith("_"))
+"""Functions of `nn.init` that write into a tensor."""
+
+
+class Made(Ear):
+    """Fills `made` and `optimizer_at`."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.drawn: dict[int, tuple[weakref.ref[Tensor], Where]] = {}
+        self.optimizers: dict[int, tuple[weakref.ref[Optimizer], Where]] = {}
+        self.layers: dict[str, Where] = {}
+        self.optimizer_at = Where()
+        self._known: set[int] = set()
+
+    def tellings(self) -> Iterable[Telling]:
+        for name in DRAWING:
+            yield Telling(nn.init, name, before=self._drawn)
+        yield Telling(Optimizer, "__init__", after=self._made)
+
+    def entered(self, module: nn.Module, inputs: Any) -> None:
+        if self.scene.taken or id(module) in self._known:
+            return
+        self._known.add(id(module))
+        name = self.scene.names.get(id(module))
+        for each in module._parameters.values():
+            held = self.drawn.get(id(each))
+            # A bias is drawn last, and says less.
+            if name is not None and held is not None and held[0]() is each and name not in self.layers:
+                self.layers[name] = held[1]
+
+    def stepping(self, optimizer: Optimizer) -> None:
+        held = self.optimizers.get(id(optimizer))
+        if self.scene.taken == 0 and held is not None and held[0]() is optimizer:
+            self.optimizer_at = held[1]
+
+    def seen(self) -> dict[str, Any]:
+        return {
+            "made": tuple(MadeSeen(layer=name, where=where) for name, where in self.layers.items()),
+            "optimizer_at": self.optimizer_at,
+        }
+
+    def _drawn(self, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        tensor = args[0] if args else options.get("tensor")
+        where = user_line()
+        if isinstance(tensor, Tensor) and where.line is not None:
+            self.drawn[id(tensor)] = (weakref.ref(tensor), where)
+
+    def _made(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        self.optimizers[id(args[0])] = (weakref.ref(args[0]), user_line())
