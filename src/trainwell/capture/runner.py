@@ -185,9 +185,10 @@ class Enough:
 
     def at(self, taken: int) -> bool:
         """Whether it is after so many steps."""
-        if taken == FIRST:
-            self._until = time.perf_counter() + self.linger
-        return taken >= self.steps or (taken >= FIRST and time.perf_counter() >= self._until)
+        now = time.perf_counter()
+        if taken >= FIRST:
+            self._until = min(self._until, now + self.linger)
+        return taken >= self.steps or now >= self._until
 
 
 def _end_group(process: "subprocess.Popen[bytes]") -> None:

@@ -101,10 +101,10 @@ def _told(rule: Rule, observation: Observation) -> tuple[Finding, ...]:
     found = rule(observation)
     if observation.steps is None or not rule.confirmed_by:
         return found
-    alone = observation.forks is None and rule.certain is not None
-    return tuple(
-        confirmed(each, rule.confirmed_by, observation.forks)
-        if each.severity == "warning" and not (alone and rule.certain is not None and rule.certain(each))
-        else each
-        for each in found
-    )
+
+    def stands(finding: Finding) -> bool:
+        if finding.severity != "warning":
+            return True
+        return observation.forks is None and rule.certain is not None and rule.certain(finding)
+
+    return tuple(each if stands(each) else confirmed(each, rule.confirmed_by, observation.forks) for each in found)

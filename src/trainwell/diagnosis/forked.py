@@ -14,8 +14,8 @@ one whose rate is still warming up is stuck too, and no lower rate betters it.""
 
 GAIN = 0.1
 """Share of the lower of a loss's beginning and end by which another training must end lower still. Batches and weights
-are the same, so chance is not the measure. Of the forks of some 300 healthy scripts of `benchmarks/faults` seven gained
-more than a twentieth, six of them by inputs brought to mean 0 from 1.5 deviations off, which is not tried any more."""
+are the same, so chance is not the measure. Chosen; `benchmarks/detect.py` tells which warnings stand at it on healthy
+scripts."""
 
 LEAST = 0.03
 """Share of the lower of both first values by which it must end lower, at least: where a loss has come down to a

@@ -1,33 +1,19 @@
 """Watch what skorch trains: `NeuralNetClassifier(..., callbacks=[WatchCallback()])`."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from skorch.callbacks import Callback
 
-from trainwell.watching import Told, Watch
+from trainwell.integrations.watching import Watching
 
 
-class WatchCallback(Callback):  # type: ignore[misc]  # skorch has no types
-    """`trainwell.watch` around each `fit`.
-
-    Args:
-        select: codes of the rules to ask; None for all.
-        tell: is handed each finding once, as soon as it stands; None: nobody is.
-
-    Attributes:
-        watched: the last fit; None before the first.
-    """
-
-    def __init__(self, *, select: Sequence[str] | None = None, tell: Told | None = None) -> None:
-        self.select, self.tell = select, tell
-        self.watched: Watch | None = None
+class WatchCallback(Watching, Callback):  # type: ignore[misc]  # skorch has no types
+    """`trainwell.watch` around each fit: see `Watching`."""
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Begin to listen."""
-        self.watched = Watch(select=self.select, tell=self.tell).begin()
+        self.begin_watching()
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Cease."""
-        if self.watched is not None:
-            self.watched.end()
+        self.end_watching()

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from trainwell.capture.dependence import Call, first_shape, kept
@@ -67,6 +68,10 @@ class Networks(Ear):
             # Of what it has just made its batch, no other number counts.
             self._gathered = sizes
             self._first = [each for each in parts if isinstance(each, Tensor) and each.ndim]
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        # The script's tensors are not to live longer for it.
+        self._first, self._gathered = [], set()
 
     def entered(self, module: nn.Module, inputs: Any) -> None:
         if len(self.scene.inside) > 1 or self.not_finite or not isinstance(inputs, tuple) or not _learns(module):

@@ -63,7 +63,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     twice = [_twice(each) for each in steps.losses if (each.function, each.activation) in TWICE]
     found = (*twice, *(finding for each in steps.comparisons for finding in _compared(each)))
-    found = found or tuple(map(_logarithm, steps.twice[:1]))
+    found = found or tuple(_logarithm(each, len(steps.twice)) for each in steps.twice[:1])
     return found if len(found) > ALLOWED else ()
 
 
@@ -91,14 +91,14 @@ def _twice(seen: LossSeen) -> Finding:
     )
 
 
-def _logarithm(seen: TwiceSeen) -> Finding:
+def _logarithm(seen: TwiceSeen, logarithms: int) -> Finding:
     """Of a loss that is written by hand."""
     kind = "softmax" if seen.outer == "log-softmax" else "sigmoid"
     return RULE.finding(
         "error",
         f"The loss takes the logarithm of a {kind}, and what it takes it of has passed a {seen.inner} already"
         + (": no output is below 0." if seen.inner == "ReLU" else ": all of it lies between 0 and 1."),
-        evidence={"losses": 1},
+        evidence={"logarithms": logarithms},
         cause=f"The {seen.inner} stands in the network or in the loop, and the loss wants outputs of any size.",
         remedies=(Remedy(text=f"Give the loss the outputs without {seen.inner}; apply it only to predict."),),
         where=_at(seen.activated_at, seen.where),

@@ -21,6 +21,7 @@ from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.steps import ComparisonSeen, RefusedSeen, Steps
 from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped
+from trainwell.diagnosis.freshness import share_new
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number
 
@@ -157,8 +158,7 @@ def _often(seen: ComparisonSeen) -> bool:
 
 def _came_again(steps: Steps) -> bool:
     """Whether the last third of the steps brought no sample that was not trained on before: these are all there are."""
-    last = max(len(steps.samples) // 3, 1)
-    return len(steps.samples) >= SHORTEST and sum(steps.samples[-last:]) > 0 and not sum(steps.fresh[-last:])
+    return len(steps.samples) >= SHORTEST and share_new(steps) == 0
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -21,6 +21,7 @@ import math
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.forked import end
+from trainwell.diagnosis.freshness import share_new
 from trainwell.diagnosis.measures import lowest, trace
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.scores import (
@@ -106,8 +107,8 @@ def _in_steps(observation: Observation) -> tuple[Finding, ...]:
     steps, start = observation.steps, observation.initial_loss
     if steps is None or start is None or steps.fits is None or len(steps.values) < FEWEST_STEPS:
         return ()
-    fits, reached, last = steps.fits, end(steps.values), max(len(steps.samples) // 3, 1)
-    again = sum(steps.samples[-last:]) > 0 and sum(steps.fresh[-last:]) <= NEW * sum(steps.samples[-last:])
+    fits, reached = steps.fits, end(steps.values)
+    again = share_new(steps) <= NEW
     # What is changed at random each time is never the same twice.
     again = again or (fits.classes > 0 and sum(steps.samples) >= MANY)
     if not again or fits.samples < FEWEST or not math.isfinite(start.best_constant):

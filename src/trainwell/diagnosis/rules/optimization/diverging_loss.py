@@ -103,7 +103,7 @@ def _uphill(steps: Steps) -> tuple[Finding, ...]:
                 evidence={"start": values[0], "end": end_of(values), "steps": len(values)},
                 cause="The optimizer was made with `maximize=True`.",
                 remedies=(Remedy(text="Leave out `maximize=True`."),),
-                where=steps.optimizer_at,
+                where=steps.optimizer_at if steps.optimizer_at.line is not None else maximizing.where,
             ),
         )
     if steps.likelihood < 2 or len(values) < SHORTEST:
