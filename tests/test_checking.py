@@ -11,7 +11,10 @@ from trainwell.checking import Checked, _forks_wanted
 from trainwell.core.records.evidence import InitialLoss, LayerStatistic
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import GradientsSeen, InputSeen, LossSeen, RatesSeen, Steps
+from trainwell.core.records.seen.data import InputSeen
+from trainwell.core.records.seen.losses import LossSeen
+from trainwell.core.records.seen.updates import GradientsSeen, RatesSeen
+from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.diagnose import Diagnosis, diagnose, forks_wanted
 from trainwell.report.check_report import CheckReport, abstained, ruled_out
 

@@ -21,7 +21,7 @@ from trainwell.core.records.observation import Observation
 from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.causes import root_causes_first
 from trainwell.diagnosis.diagnose import Diagnosis, diagnose, forks_wanted
-from trainwell.diagnosis.forked import SHORTEST, in_words, is_alike
+from trainwell.diagnosis.forked import SHORTEST, are_opposed, in_words, is_alike
 from trainwell.mending import mend
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def check(
     once: bool = False,
     fix: bool = False,
     select: Sequence[str] | None = None,
+    tell: Callable[[Finding], None] | None = None,
 ) -> Checked:
     """Run a training script for some steps, unchanged, and say what is wrong with it.
 
@@ -91,6 +92,7 @@ def check(
         once: run the script once and no more: what a rule suspects stays unconfirmed and unsaid.
         fix: try the remedies too, with three other seeds each; that may take as long again for each.
         select: codes of the rules to ask; None for all.
+        tell: is handed the first finding that is proven, where the check goes on after it.
     Returns:
         Findings with their lines, root causes first.
     Raises:
@@ -98,7 +100,7 @@ def check(
         ScriptError: the script raised before a step could be heard, or took none.
     """
     run = partial(hear, target, arguments, module=module)
-    return _checked(target, run, steps=steps, seconds=seconds, once=once, fix=fix, select=select)
+    return _checked(target, run, steps=steps, seconds=seconds, once=once, fix=fix, select=select, tell=tell)
 
 
 def check_setup(
@@ -143,24 +145,34 @@ def _checked(
     fix: bool,
     select: Sequence[str] | None,
     at_once: int = AT_ONCE,
+    tell: Callable[[Finding], None] | None = None,
 ) -> Checked:
     """The first run, the forks that it gives reason for, and what the rules say of both."""
     began = perf_counter()
     heard = run(steps=steps, linger=LINGER * seconds, seconds=seconds)
     if heard.state == "refused":
         raise SettingError(heard.error)
+    if heard.steps is not None and heard.state == "ended":
+        # It was heard to its end.
+        heard = replace(heard, steps=replace(heard.steps, planned=heard.steps.taken))
     refused = heard.steps is not None and (heard.steps.refused or any(each.classes for each in heard.steps.targets))
     if heard.steps is None or (heard.steps.taken == 0 and not refused):
         raise ScriptError(_no_step(target, heard, seconds), traceback=heard.error)
-    run = partial(run, steps=max(heard.steps.taken, 1))
+    # What ends by itself is heard to its last evaluation.
+    run = partial(run, steps=max(heard.steps.taken, 1) + (heard.state == "ended"))
     observations = _observations(heard)
     made: list[Fork] = []
+    told = False
     while True:
         diagnoses = [diagnose(each, select=select) for each in observations]
         left = seconds - (perf_counter() - began)
         wanted, why = _forks_wanted(heard, observations, diagnoses, left=left, once=once, select=select)
         wanted = tuple(each for each in wanted if not any(is_alike(each, other) for other in made))
         wanted = wanted[: _rounds(left, heard) * AT_ONCE]
+        proven = [each for each in _joined(diagnoses).findings if each.severity == "error" or each.confirmed_by]
+        if tell is not None and proven and (wanted or fix) and not told:
+            told = True
+            tell(proven[0])
         if not wanted:
             break
         with ThreadPoolExecutor(at_once) as pool:
@@ -169,6 +181,7 @@ def _checked(
         forks = Forks(
             unchanged=heard.steps.values,
             changed=tuple(each for each in made if len(each.values) == heard.steps.taken),
+            chance=observations[0].initial_loss.best_constant if observations[0].initial_loss else math.nan,
         )
         observations = tuple(replace(each, forks=forks) for each in observations)
     if not made:
@@ -268,7 +281,7 @@ def _incomparable(steps: Steps) -> str:
     """Why a lower loss would not mean a better training; empty where it would."""
     if steps.taken < SHORTEST:
         return f"{steps.taken} steps are too few to compare"
-    if steps.quiet_networks or len(steps.gradients) != 1:
+    if are_opposed(steps):
         return "several networks or optimizers work for or against each other, and a lower loss of one proves nothing"
     if not steps.losses and not all(value >= 0 or math.isnan(value) for value in steps.values):
         return "the loss is none of those that are known to mean better where they are lower, and goes below 0"
@@ -277,7 +290,11 @@ def _incomparable(steps: Steps) -> str:
 
 def _with_values(run: Callable[..., Heard], fork: Fork) -> Fork:
     heard = run(fork=fork)
-    return replace(fork, values=heard.steps.values if heard.steps else ())
+    if heard.steps is None:
+        return fork
+    fork = replace(fork, values=heard.steps.values)
+    seen = heard.steps.classes
+    return replace(fork, by_class=seen.losses, tested_by_class=seen.tested_losses) if seen else fork
 
 
 def _no_step(target: str, heard: Heard, seconds: float) -> str:

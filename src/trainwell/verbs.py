@@ -106,7 +106,7 @@ def check(
         )
     setup = target if isinstance(target, Setup) else Setup(target, train=data, **fields)
     found = checking.check_setup(setup, steps=steps, seconds=float(budget_seconds), fix=fix, select=select)
-    return CheckReport(found)
+    return CheckReport(found, setup)
 
 
 def watch(*, select: tuple[str, ...] | None = None, tell: Callable[[Finding], None] | None = None) -> Watch:

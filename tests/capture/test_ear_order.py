@@ -12,7 +12,7 @@ from torch.utils.data import dataloader as torch_dataloader
 
 from trainwell.capture.ears.order import Order, _runs_by_chance
 from trainwell.capture.listener import Listener
-from trainwell.core.records.steps import LabelsSeen
+from trainwell.core.records.seen.data import LabelsSeen
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 1, 1, 2], [0, 1], [0, 0, 0, 1], [0, 0, 1, 1, 1, 2, 2]])

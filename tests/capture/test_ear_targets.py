@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from trainwell.capture.listener import Listener
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import PaddingSeen, Steps
+from trainwell.core.records.seen.losses import PaddingSeen
+from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.diagnose import diagnose
 
 LENGTHS = (3, 8, 5, 6, 2)

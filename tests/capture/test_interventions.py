@@ -70,3 +70,81 @@ def test_numbers_without_a_fraction_are_left_alone() -> None:
     plain = model(tokens)
     with changed(Fork(changed="standardized input")):
         assert torch.equal(model(tokens), plain)
+
+
+def test_classes_counted_alike_is_what_weights_of_all_so_far_would_do() -> None:
+    outputs = torch.randn(8, 3, requires_grad=True)
+    labels = torch.tensor([0, 0, 0, 0, 0, 1, 1, 2])
+    with changed(Fork(changed="classes counted alike")):
+        found = F.cross_entropy(outputs, labels)
+        weighted = F.cross_entropy(outputs, labels, torch.ones(3))
+        smooth = nn.CrossEntropyLoss(label_smoothing=0.1)(outputs, labels)
+    weight = 8 / (3 * torch.tensor([5.0, 2.0, 1.0]))
+    torch.testing.assert_close(found, F.cross_entropy(outputs, labels, weight))
+    # A script's own weights stay.
+    torch.testing.assert_close(weighted, F.cross_entropy(outputs, labels))
+    # All labels came a second time, in the same shares.
+    torch.testing.assert_close(smooth, F.cross_entropy(outputs, labels, weight, label_smoothing=0.1))
+
+
+def test_yes_and_no_counted_alike() -> None:
+    outputs, labels = torch.randn(8, 1, requires_grad=True), torch.tensor([[1.0], *[[0.0]] * 7])
+    with changed(Fork(changed="classes counted alike")):
+        found = F.binary_cross_entropy_with_logits(outputs, labels)
+        several = F.binary_cross_entropy_with_logits(outputs.expand(8, 2), labels.expand(8, 2))
+    weight = torch.where(labels > 0, 8 / 2, 8 / 14)
+    torch.testing.assert_close(found, F.binary_cross_entropy_with_logits(outputs, labels, weight))
+    # Several answers a sample are left as they are.
+    torch.testing.assert_close(several, F.binary_cross_entropy_with_logits(outputs, labels))
+
+
+def test_what_is_squashed_is_divided_by_its_first_deviation() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 8)
+    model = nn.Sequential(layer, nn.Tanh())
+    given = 50 * torch.randn(32, 4)
+    made = layer(given)
+    with changed(Fork(changed="squashed numbers of deviation 1")):
+        found, again = model(given), model(2 * given)
+        outside = torch.tanh(made)
+    deviation = made.std(correction=0)
+    torch.testing.assert_close(found, torch.tanh(made / deviation))
+    torch.testing.assert_close(again, torch.tanh(layer(2 * given) / deviation))
+    # What no network calls is the script's own arithmetic.
+    assert torch.equal(outside, torch.tanh(made))
+
+
+def test_embeddings_are_made_smaller_and_no_other_weights() -> None:
+    torch.manual_seed(0)
+    table, layer = nn.Embedding(50, 16, padding_idx=0), nn.Linear(16, 2)
+    model = nn.Sequential(table, layer)
+    last = layer.weight.clone()
+    with changed(Fork(changed="embeddings of deviation 0.02")):
+        model(torch.tensor([1, 2]))
+        shrunk = table.weight.clone()
+        model(torch.tensor([1, 2]))
+    torch.testing.assert_close(shrunk.std(correction=0), torch.tensor(0.02))
+    assert bool((shrunk[0] == 0).all())
+    assert torch.equal(table.weight, shrunk)
+    assert torch.equal(layer.weight, last)
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (6, 4, 3), (6, 3, 5, 5)])
+def test_a_constant_input_tells_no_sample_from_another(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+    given = torch.randn(shape)
+    model(given)
+    with changed(Fork(changed="constant input")):
+        found = model(given)
+        later = model(given + 1)
+    torch.testing.assert_close(found, found[:1].expand_as(found))
+    torch.testing.assert_close(later, found)
+
+
+def test_a_constant_input_of_words_is_one_word() -> None:
+    torch.manual_seed(0)
+    model = nn.Embedding(5, 4)
+    with changed(Fork(changed="constant input")):
+        found = model(torch.randint(5, (6, 3)))
+    assert torch.equal(found, found[:1, :1].expand_as(found))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainwell.capture.losses import activated_twice, losses_of, nodes_under
-from trainwell.core.records.steps import LossSeen
+from trainwell.core.records.seen.losses import LossSeen
 
 LABELS = torch.tensor([0, 1, 2, 1])
 HOT = F.one_hot(LABELS, 3).float()

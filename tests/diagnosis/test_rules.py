@@ -239,6 +239,7 @@ ROOMS: tuple[str, ...] = (
     "rows_regularizing",
     "rows_loop",
     "rows_longer",
+    "rows_forked",
 )
 """Files beside this one that have ROWS and CASES of their own."""
 

@@ -15,7 +15,7 @@ from trainwell.capture.patches import Patch
 from trainwell.checking import Checked, check
 from trainwell.core.records.finding import Remedy, Where
 from trainwell.core.records.forks import Fork, Forks
-from trainwell.core.records.steps import LayerCourse
+from trainwell.core.records.seen.networks import LayerCourse
 from trainwell.diagnosis.forked import end
 from trainwell.pictures.first_steps import first_steps, named
 from trainwell.pictures.layers import MOST_COLUMNS, MOST_ROWS, chosen, layer_gradients, layer_updates

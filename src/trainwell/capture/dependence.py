@@ -12,7 +12,7 @@ from trainwell.capture.losses import DIFFERENCES
 from trainwell.capture.stored import is_dense
 from trainwell.core.records.dependence import PositionDependence, SampleDependence
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import LossSeen
+from trainwell.core.records.seen.losses import LossSeen
 
 FEWEST_SAMPLES, FEWEST_POSITIONS = 4, 4
 """Below which half or a quarter of them is hardly one."""

@@ -39,6 +39,7 @@ class Setup:
         step: your own training step (model, batch, loss, optimizer) -> loss, with zero_grad, backward and step; None:
             the usual one.
         seed: of order and draws.
+        patch: what the remedies of a check changed, in words; you leave it empty.
     Raises:
         SettingError: parts that cannot be trained, all of them at once.
     Example:
@@ -55,6 +56,7 @@ class Setup:
     epochs: int = 10
     step: Step | None = None
     seed: int = 0
+    patch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = []

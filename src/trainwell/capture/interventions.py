@@ -1,5 +1,6 @@
 """One thing of somebody's training changed from outside, at the hooks: the script itself runs as it is."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
@@ -14,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 from trainwell.activations import ACTIVATIONS
 from trainwell.anatomy import trace
 from trainwell.capture.rectifying import SQUASHING, rectified
+from trainwell.capture.source import user_line
+from trainwell.core.records.finding import Where
 from trainwell.core.records.forks import Changed, Fork
 from trainwell.initialization import initialize
 
@@ -33,6 +36,8 @@ _DROPOUT = {
     "scaled_dot_product_attention": ("query", "key", "value", "attn_mask", "dropout_p", "is_causal"),
 }
 """Functions that leave numbers out at random -> their arguments by place."""
+EMBEDDED = 0.02
+"""Deviation of the embeddings of GPT-2 and BERT."""
 PER_GROUP = 16
 """Channels that are normalized together where a norm is one over the sample: one of the fixed numbers of Wu & He 2018,
 Group Normalization, table 3."""
@@ -134,16 +139,25 @@ def _standardized(_fork: Fork) -> Iterator[None]:
 
 @contextmanager
 def _constant_input(_fork: Fork) -> Iterator[None]:
-    """The first network with weights sees the same sample everywhere: the mean of its first batch."""
+    """The first network with weights sees one number for each feature, in all samples and places: its first mean."""
     state: dict[str, Tensor] = {}
 
     def change(_module: nn.Module, inputs: Any) -> Any:
-        if not inputs or not isinstance(inputs[0], Tensor):
+        given = inputs[0] if inputs else None
+        if not isinstance(given, Tensor) or not given.ndim or not given.numel():
             return None
-        given = inputs[0]
-        first = given.detach().float().mean(dim=0).to(given.dtype) if given.is_floating_point() else given[0].detach()
-        mean = state.setdefault("mean", first)
-        return (mean.expand_as(given).clone(), *inputs[1:]) if mean.shape == given.shape[1:] else None
+        if not given.is_floating_point():
+            return (torch.full_like(given, state.setdefault("first", given.detach().flatten()[0]).item()), *inputs[1:])
+        mean = state.setdefault("mean", by_feature(given.detach()).mean(dim=1) if given.ndim > 1 else given.mean())
+        if given.ndim == 1:
+            return (torch.full_like(given, mean.item()), *inputs[1:])
+        shape = [1] * given.ndim
+        shape[feature_axis(given)] = -1
+        return (
+            (mean.view(shape).expand_as(given).clone(), *inputs[1:])
+            if len(mean) == given.shape[feature_axis(given)]
+            else None
+        )
 
     with _at_first_network(change):
         yield
@@ -170,7 +184,7 @@ def _over_the_sample(_fork: Fork) -> Iterator[None]:
 @contextmanager
 def _redrawn(_fork: Fork) -> Iterator[None]:
     """Weights are drawn anew for the activations that follow them, before the first step."""
-    with _before_first_call(_redraw):
+    with _before_first_call(redraw):
         yield
 
 
@@ -180,7 +194,7 @@ def _rectified(_fork: Fork) -> Iterator[None]:
     with rectified() as rectifier:
 
         def change(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            _redraw(module, inputs, instead=dict.fromkeys(SQUASHING, "relu"))
+            redraw(module, inputs, instead=dict.fromkeys(SQUASHING, "relu"))
             rectifier.watch(module, inputs)
 
         with _before_first_call(change):
@@ -241,8 +255,109 @@ class _Narrowed(TorchFunctionMode):
         return func(*args, **options)
 
 
-def _redraw(module: nn.Module, inputs: tuple[Any, ...], *, instead: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Weights anew for the activations that follow them, or for others that stand in their place."""
+@contextmanager
+def _classes_alike(_fork: Fork) -> Iterator[None]:
+    """Cross-entropies without weights get some that are the inverse of the classes' numbers of samples so far."""
+    with _Alike():
+        yield
+
+
+class _Alike(TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Tensor | None = None
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options, name = dict(kwargs or {}), getattr(func, "__name__", "")
+        if name == "cross_entropy" and options.get("weight") is None and not any(x is not None for x in args[2:3]):
+            outputs, labels = (args[0] if args else options["input"]), (args[1] if len(args) > 1 else options["target"])
+            if outputs.ndim == 2 and labels.ndim == 1 and not labels.is_floating_point():
+                args, options["weight"] = args[:2], self._weights(labels, outputs.shape[1]).to(outputs)
+        elif name == "binary_cross_entropy_with_logits" and options.get("pos_weight") is None:
+            outputs, labels = (args[0] if args else options["input"]), (args[1] if len(args) > 1 else options["target"])
+            if outputs.numel() == len(outputs):
+                absent, present = self._weights(labels.detach().flatten().long(), 2).to(outputs)
+                options["weight"] = torch.where(labels > 0, present, absent)
+                args = args[:2]
+        return func(*args, **options)
+
+    def _weights(self, labels: Tensor, classes: int) -> Tensor:
+        known = labels[(labels >= 0) & (labels < classes)]
+        if torch.is_grad_enabled():
+            counts = torch.bincount(known, minlength=classes)
+            self.counts = counts if self.counts is None or len(self.counts) != classes else self.counts + counts
+        counts = self.counts if self.counts is not None else torch.ones(classes, dtype=torch.long)
+        return counts.sum() / (classes * counts.clamp(min=1))
+
+
+@contextmanager
+def _squashed_gently(_fork: Fork) -> Iterator[None]:
+    """What a network gives a sigmoid or a tangent is divided by its first call's deviation, where that is above 1."""
+    inside: list[nn.Module] = []
+
+    def before(module: nn.Module, _inputs: Any) -> None:
+        inside.append(module)
+
+    def after(_module: nn.Module, _inputs: Any, _outputs: Any) -> None:
+        if inside:
+            inside.pop()
+
+    handles = [
+        nn.modules.module.register_module_forward_pre_hook(before),
+        nn.modules.module.register_module_forward_hook(after, always_call=True),
+    ]
+    try:
+        with _Gently(inside):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _Gently(TorchFunctionMode):
+    def __init__(self, inside: list[nn.Module]) -> None:
+        super().__init__()
+        self.inside = inside
+        self.factors: dict[tuple[int, Where], float] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in ("tanh", "sigmoid") and self.inside and args:
+            given = args[0]
+            key = id(self.inside[-1]), user_line()
+            if key not in self.factors:
+                deviation = given.detach().float().std(correction=0).item()
+                self.factors[key] = 1 / deviation if math.isfinite(deviation) and deviation > 1 else 1.0
+            args = (given * self.factors[key], *args[1:])
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _smaller_embeddings(_fork: Fork) -> Iterator[None]:
+    """Tables of embeddings are made smaller before the first step, so that each deviates by 0.02."""
+
+    def change(module: nn.Module, _inputs: tuple[Any, ...]) -> None:
+        for each in module.modules():
+            if isinstance(each, nn.Embedding | nn.EmbeddingBag):
+                with torch.no_grad():
+                    deviation = each.weight.std(correction=0)
+                    each.weight.mul_((EMBEDDED / deviation).clamp(max=1.0))
+
+    with _before_first_call(change):
+        yield
+
+
+def redraw(module: nn.Module, inputs: tuple[Any, ...], *, instead: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Draw the weights of a network anew for the activations that follow them.
+
+    Args:
+        module: the network; it is changed.
+        inputs: that it can be called with.
+        instead: other activations that stand in the place of some, by name.
+    """
     followed = {layer.name: layer.activation or "" for layer in trace(module, inputs) if layer.is_weighted}
     gains = {
         name: ACTIVATIONS[instead.get(activation, activation)].gain
@@ -391,5 +506,8 @@ INTERVENTIONS: dict[Changed, Callable[[Fork], AbstractContextManager[None]]] = {
     "norms over the sample": _over_the_sample,
     "training mode": _in_training_mode,
     "no gradient clipping": _without_clipping,
+    "classes counted alike": _classes_alike,
+    "squashed numbers of deviation 1": _squashed_gently,
+    "embeddings of deviation 0.02": _smaller_embeddings,
 }
 """What a fork names -> how it is done."""

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from trainwell.capture.dependence import UntoldError, position_dependence, sample_dependence
 from trainwell.capture.ear import Ear, Passed, Scene, told
+from trainwell.capture.ears.classes import Classes
 from trainwell.capture.ears.clipping import Clipping
 from trainwell.capture.ears.comparisons import Comparisons
 from trainwell.capture.ears.course import Course
@@ -36,8 +37,10 @@ from trainwell.capture.ears.order import Order
 from trainwell.capture.ears.pairs import Pairs
 from trainwell.capture.ears.ranks import Ranks
 from trainwell.capture.ears.rates import Rates
+from trainwell.capture.ears.recurrences import Recurrences
 from trainwell.capture.ears.repeated import Repeated
 from trainwell.capture.ears.schedules import Schedules
+from trainwell.capture.ears.squashes import Squashes
 from trainwell.capture.ears.starts import Starts
 from trainwell.capture.ears.targets import Targets
 from trainwell.capture.ears.values import Values
@@ -63,7 +66,10 @@ EARS: tuple[type[Ear], ...] = (
     Leaks,
     Made,
     Ranks,
+    Squashes,
+    Recurrences,
     Norms,
+    Classes,
     Decay,
     Dropout,
     Loading,
@@ -268,9 +274,15 @@ class Listener:
         return [getattr(ear, event) for ear in self.ears if getattr(type(ear), event) is not getattr(Ear, event)]
 
     def _tell(self, methods: list[Callable[..., None]], *given: Any) -> None:
+        if self._deaf:
+            return
         self.scene.wants_gradients = torch.is_grad_enabled()
-        for method in methods:
-            self._undisturbed(method, *given)
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            for method in methods:
+                try:
+                    method(*given)
+                except Exception as error:  # whatever it is, the script goes on
+                    self._trouble(method, error)
 
     def _undisturbed(self, work: Callable[..., None], *given: Any) -> None:
         """Observe without a trace: no graph, and no error of ours reaches the user's code; it is told instead."""

@@ -35,7 +35,7 @@ from trainwell.capture.source import is_own, line_of, user_line
 from trainwell.capture.stored import octets, stored
 from trainwell.core.records.finding import Where
 from trainwell.core.records.loading import FurtherLabels, WorkerRandomness
-from trainwell.core.records.steps import Order
+from trainwell.core.records.seen.data import Order
 
 Path = tuple[int | str, ...]
 """Where in a batch something stands: a position or a key; empty: it is the batch itself."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import Activation, Compared, LossSeen, TwiceSeen
+from trainwell.core.records.seen.losses import Activation, Compared, LossSeen, TwiceSeen
 
 LINE, LAYER, SIDES = "trainwell line", "trainwell layer", "trainwell sides"
 """Keys under which the listener, and the ear of comparisons, leave them in a node's metadata."""
@@ -58,6 +58,8 @@ VIEWS = (
     "ViewBackward",
 )
 """What changes the shape or the type of numbers and not the numbers."""
+PICKS = ("GatherBackward", "IndexBackward", "IndexSelectBackward", "SelectBackward")
+"""What takes some of the numbers: of the values of all actions, those that were taken."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,10 @@ def before(sides: Sides, function: Compared) -> tuple[Compared, Any]:
         function: what its node computes.
     """
     if function in DIFFERENCES:
-        return function, through_views(sides.made, through="ExpandBackward")
+        made = through_views(sides.made, through="ExpandBackward")
+        while operation(made) in PICKS:
+            made = through_views(made.next_functions[0][0])
+        return function, made
     made = through_views(sides.made)
     # Within a call of cross_entropy nothing is marked.
     if operation(made) == "LogSoftmaxBackward" and made.metadata.get(LINE) is None:

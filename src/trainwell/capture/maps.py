@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trainwell.capture.losses import DEPTH, VIEWS, before, compared_nodes, operation, place, sides_of
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import LinearPair
+from trainwell.core.records.seen.networks import LinearPair
 
 MAP = "trainwell map"
 """Key under which the output of a linear layer keeps what it is."""
@@ -140,6 +140,16 @@ def linear_pairs(root: Any) -> Iterator[LinearPair]:
         )
 
 
+def is_straight(node: Any) -> bool:
+    """Whether what a node made is linear in all that it was made of.
+
+    Args:
+        node: of autograd's graph.
+    """
+    nodes, _ = _walk(node)
+    return bool(nodes) and all(_straight(each) for each in nodes)
+
+
 def is_linear(root: Any) -> bool:
     """Whether all that made the outputs which a loss function is given is linear.
 
@@ -149,8 +159,7 @@ def is_linear(root: Any) -> bool:
     losses = list(compared_nodes(root))
     for node, function in losses:
         made = before(sides_of(node, function), function)[1]
-        nodes, _ = _walk(made)
-        if not nodes or not all(_straight(each) for each in nodes):
+        if not is_straight(made):
             return False
     return bool(losses)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -11,6 +11,9 @@ from trainwell.cli.budget import read_budget
 from trainwell.cli.configuration import check_settings
 from trainwell.cli.formats import chosen, tell
 from trainwell.core.errors import ScriptError, SettingError, suggestion
+
+if TYPE_CHECKING:
+    from trainwell.core.records.finding import Finding
 
 
 class ScriptCommand(TyperCommand):
@@ -89,6 +92,7 @@ def check(
             once=once,
             fix=fix,
             select=codes_of(settings, select, ignore),
+            tell=_tell if form == "text" else None,
         )
     except ScriptError as error:
         if error.traceback:
@@ -97,6 +101,13 @@ def check(
     tell(found, form, verbose=verbose, output=output)
     levels = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[fail_on]
     raise typer.Exit(1 if any(each.severity in levels for each in found.diagnosis.findings) else 0)
+
+
+def _tell(finding: "Finding") -> None:
+    """The first that is proven, at once: what is tried after it takes a while."""
+    where = finding.where
+    place = f"{where.file}:{where.line}: " if where.file and where.line else ""
+    typer.echo(f"{place}{finding.code} {finding.name}. Trying what else there is ...", err=True)
 
 
 def codes_of(settings: Mapping[str, Any], select: str | None, ignore: str | None) -> Sequence[str] | None:

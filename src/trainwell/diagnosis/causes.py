@@ -55,8 +55,22 @@ _BAD_STEPS = ("OPT014", "OPT001", "OPT002", "OPT013")
 FOLLOWS_FROM: dict[str, tuple[str, ...]] = {
     "DAT002": ("DAT003", "TRF001"),
     "DAT003": ("TRF001",),
+    "DAT005": ("DAT003", "ACT006", "OPT002", "OPT003", "OPT006", "OPT007", "OPT009", "OPT016", "DEP003"),
     "DAT009": (
-        *("DAT001", "DAT002", "DAT003", "DAT008", "INI001", "INI003", "INI005", "ACT001", "ACT002", "ACT006"),
+        *(
+            "DAT001",
+            "DAT002",
+            "DAT003",
+            "DAT007",
+            "DAT008",
+            "TRF001",
+            "INI001",
+            "INI003",
+            "INI005",
+            "ACT001",
+            "ACT002",
+            "ACT006",
+        ),
         *("OPT002", "OPT003", "OPT006", "OPT007", "OPT009", "OPT016", "DEP001", "DEP003", "REG004", "REG005"),
     ),
     "DEP003": (

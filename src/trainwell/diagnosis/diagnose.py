@@ -107,4 +107,7 @@ def _told(rule: Rule, observation: Observation) -> tuple[Finding, ...]:
             return True
         return observation.forks is None and rule.certain is not None and rule.certain(finding)
 
-    return tuple(each if stands(each) else confirmed(each, rule.confirmed_by, observation.forks) for each in found)
+    return tuple(
+        each if stands(each) else confirmed(each, rule.confirmed_by, observation.forks, gain=rule.gain)
+        for each in found
+    )

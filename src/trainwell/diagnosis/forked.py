@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from trainwell.core.records.finding import Confirmed, Finding
 from trainwell.core.records.forks import Fork, Forks
+from trainwell.core.records.steps import Steps
 
 STUCK = 0.05
 """Share of its first value that a loss has not come down by. Chosen, and yet to be measured on many healthy trainings;
@@ -18,11 +19,20 @@ are the same, so chance is not the measure. Chosen; `benchmarks/detect.py` tells
 scripts."""
 
 LEAST = 0.03
-"""Share of the lower of both first values by which it must end lower, at least: where a loss has come down to a
-thirtieth of what it was, another third of the rest is a matter of a few more steps."""
+"""Share of the lower of both first values, and of what the best constant answer costs, by which it must end lower, at
+least: where a loss has come down to a thirtieth of that, another third of the rest is a matter of a few more steps."""
 
 SHORTEST = 9
 """Steps: of fewer, the last third is a step or two, and says more of its batch than of the training."""
+
+
+def are_opposed(steps: Steps) -> bool:
+    """Whether several networks or optimizers work for or against each other, and a lower loss of one proves nothing.
+
+    Args:
+        steps: of a training.
+    """
+    return steps.quiet_networks > 0 or len(steps.gradients) != 1
 
 
 def end(values: Sequence[float]) -> float:
@@ -54,21 +64,25 @@ def is_stuck(values: Sequence[float], *, chance: float = math.nan) -> bool:
     return end(values) > level - STUCK * abs(level)
 
 
-def helped(unchanged: Sequence[float], changed: Sequence[float], *, gain: float = GAIN) -> bool:
-    """Whether the changed training ends clearly below both where the other ends and where it began.
+def helped(forks: Forks, changed: Fork, *, gain: float = GAIN) -> bool:
+    """Whether a changed training ends clearly below both where the unchanged one ends and where it began.
 
     Args:
-        unchanged: the loss before each step.
-        changed: likewise, of as many.
+        forks: with the unchanged one.
+        changed: one of them.
         gain: by how much, as a share of the lower of the two.
     Example:
-        >>> helped([2.3] * 12, [2.3 - 0.1 * step for step in range(12)])
+        >>> better = Fork(changed="learning rate", factor=0.1, values=tuple(2.3 - 0.1 * step for step in range(12)))
+        >>> helped(Forks(unchanged=(2.3,) * 12, changed=(better,)), better)
         True
     """
-    if min(len(unchanged), len(changed)) < SHORTEST or not math.isfinite(unchanged[0]):
+    unchanged, values = forks.unchanged, changed.values
+    if min(len(unchanged), len(values)) < SHORTEST or not math.isfinite(unchanged[0]):
         return False
     level = min(end(unchanged), unchanged[0])
-    return end(changed) < level - max(gain * abs(level), LEAST * min(abs(unchanged[0]), abs(changed[0])))
+    # What a constant answer costs says better what a loss is measured in than where it happens to begin.
+    scale = min(abs(unchanged[0]), abs(values[0]), forks.chance if forks.chance > 0 else math.inf)
+    return end(values) < level - max(gain * abs(level), LEAST * scale)
 
 
 def in_words(fork: Fork) -> str:
@@ -95,17 +109,18 @@ def confirmation(forks: Forks, fork: Fork) -> Confirmed:
     )
 
 
-def confirmed(finding: Finding, wanted: Sequence[Fork], forks: Forks | None) -> Finding:
+def confirmed(finding: Finding, wanted: Sequence[Fork], forks: Forks | None, *, gain: float = GAIN) -> Finding:
     """A warning, where one of the wanted forks helps; else what the warning says is no more than an info.
 
     Args:
         finding: of a rule that suspects.
         wanted: what would support it.
         forks: that were made; None: none.
+        gain: by which share of the loss one must help.
     """
     made = () if forks is None else forks.changed
     fitting = [each for each in made if any(is_alike(each, other) for other in wanted)]
-    helping = [] if forks is None else [each for each in fitting if helped(forks.unchanged, each.values)]
+    helping = [] if forks is None else [each for each in fitting if helped(forks, each, gain=gain)]
     if forks is None or not helping:
         return replace(finding, severity="info")
     best = min(helping, key=lambda each: end(each.values))

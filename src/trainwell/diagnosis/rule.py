@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from trainwell.core.records.finding import Confirmed, Finding, Remedy, Severity, Where
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation, Section
+from trainwell.diagnosis.forked import GAIN
 
 PAGE_SECTIONS = ("What it sees", "Why it hurts", "Evidence", "Remedy", "References")
 """Headings of a rule's page, in this order."""
@@ -24,6 +25,7 @@ class Rule:
         reads: sections that it uses where they are there. Where `needs` is empty, one of these must be there.
         tries: forks that it wants to see before it speaks of a script's first steps.
         certain: of a warning, whether its numbers are so far out that it stands where no fork can be compared.
+        gain: share of the loss by which a fork must lower it to help.
         confirmed_by: forks one of which must help before a warning of it about a script's first steps stands.
     """
 
@@ -36,6 +38,7 @@ class Rule:
     tries: Callable[[Observation], tuple[Fork, ...]] | None = None
     confirmed_by: tuple[Fork, ...] = ()
     certain: Callable[[Finding], bool] | None = None
+    gain: float = GAIN
 
     def missing(self, observation: Observation) -> tuple[Section, ...]:
         """Sections whose absence keeps the rule from speaking; empty if it can speak."""

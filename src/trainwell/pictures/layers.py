@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from trainwell.core.records.steps import LayerCourse
+from trainwell.core.records.seen.networks import LayerCourse
 from trainwell.pictures.drawing import (
     BLUE,
     FAINT,

@@ -7,7 +7,8 @@ from pathlib import Path
 from trainwell.checking import Checked
 from trainwell.core.records.finding import Confirmed, Finding, Remedy, Where
 from trainwell.core.records.forks import Forks
-from trainwell.core.records.steps import LayerCourse, Steps
+from trainwell.core.records.seen.networks import LayerCourse
+from trainwell.core.records.steps import Steps
 from trainwell.core.version import VERSION
 from trainwell.diagnosis.forked import end
 from trainwell.diagnosis.rules.table import RULES

@@ -171,7 +171,7 @@ def layer_statistic(
         mean=output.mean().item(),
         std=output.std(correction=0).item(),
         dead=_dead_share(activated) if layer.activation == "relu" else 0.0,
-        saturated=_saturated_share(activated, layer.activation),
+        saturated=saturated_share(activated, layer.activation),
         gradient_std=math.nan if gradient is None else gradient.float().std(correction=0).item(),
         weight_std=math.nan if weight is None else _root_mean_square(weight),
         identical_units=0.0 if weight is None else _twins(weight, gradient),
@@ -250,7 +250,16 @@ def _dead_share(activated: Tensor | None) -> float:
     return (activated.abs().amax(dim=others) == 0).double().mean().item()
 
 
-def _saturated_share(activated: Tensor | None, activation: str | None) -> float:
+def saturated_share(activated: Tensor | None, activation: str | None) -> float:
+    """Share of a sigmoid's or tangent's outputs at which its slope is below a tenth of its largest.
+
+    Args:
+        activated: the outputs; None: not known.
+        activation: its name; of others the share is 0.
+    Example:
+        >>> saturated_share(torch.tensor([0.0, 0.99, -0.5, -1.0]), "tanh")
+        0.5
+    """
     if activated is None:
         return 0.0
     if activation == "sigmoid":

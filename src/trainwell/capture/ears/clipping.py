@@ -16,7 +16,7 @@ from torch.optim import SGD, Optimizer
 from trainwell.capture.ear import Ear, Scene, Telling
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import ClippingSeen
+from trainwell.core.records.seen.updates import ClippingSeen
 
 FOLLOWED = 4
 """Gradients of a call that are followed to the step: its smallest, since all are treated alike."""

@@ -21,7 +21,7 @@ from trainwell.capture.losses import (
     sides_of,
 )
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import Activation, BroadcastSeen, Compared, ComparisonSeen
+from trainwell.core.records.seen.losses import Activation, BroadcastSeen, Compared, ComparisonSeen
 
 READ = 8
 """Optimizer steps whose comparisons are read as a whole; of later ones, only which classes occur."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainwell.capture.ear import Ear, Scene
-from trainwell.core.records.steps import LayerCourse
+from trainwell.core.records.seen.networks import LayerCourse
 
 MOST_STEPS = 200
 """That are kept of each layer: a picture has room for no more."""
@@ -19,7 +19,7 @@ class Course(Ear):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self.weights: dict[int, tuple[str, Tensor]] = {}
+        self.weights: dict[int, tuple[str, int, Tensor]] = {}
         self.before: dict[int, Tensor] = {}
         self.gradients: dict[int, list[float]] = {}
         self.updates: dict[int, list[float]] = {}
@@ -29,7 +29,7 @@ class Course(Ear):
         name = self.scene.names.get(id(module))
         if own and name is not None and self.scene.wants_gradients:
             largest = max(own, key=Tensor.numel)
-            self.weights.setdefault(id(largest), (name, largest))
+            self.weights.setdefault(id(largest), (name, self.scene.network, largest))
 
     def stepping(self, optimizer: Optimizer) -> None:
         if self.scene.taken >= MOST_STEPS:
@@ -56,14 +56,15 @@ class Course(Ear):
                     name=name,
                     update=(*self.updates.get(key, ()), *nothing)[:steps],
                     gradient=(*self.gradients.get(key, ()), *nothing)[:steps],
+                    network=network,
                 )
-                for key, (name, _) in self.weights.items()
+                for key, (name, network, _) in self.weights.items()
             )
         }
 
     def _of(self, optimizer: Optimizer) -> list[tuple[int, Tensor]]:
         given = {id(each) for group in optimizer.param_groups for each in group["params"]}
-        return [(key, weight) for key, (_, weight) in self.weights.items() if key in given]
+        return [(key, weight) for key, (_, _, weight) in self.weights.items() if key in given]
 
     def _put(self, lists: dict[int, list[float]], key: int, value: float) -> None:
         """At the step that is being taken: steps of other optimizers leave holes."""

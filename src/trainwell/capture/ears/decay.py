@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import DecaySeen
+from trainwell.core.records.seen.updates import DecaySeen
 
 
 class Decay(Ear):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trainwell.capture.ear import Ear, Passed, Scene
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import DropoutSeen
+from trainwell.core.records.seen.networks import DropoutSeen
 
 PLACES = {
     "dropout": (1, 2),

@@ -11,7 +11,7 @@ from trainwell.capture.ear import Ear, Passed, Scene
 from trainwell.capture.losses import DIFFERENCES, compared_nodes, sides_of
 from trainwell.capture.maps import is_linear, linear_pairs
 from trainwell.capture.stored import is_dense
-from trainwell.core.records.steps import SimpleFits
+from trainwell.core.records.seen.data import SimpleFits
 
 MOST_SAMPLES = 1500
 """That are kept."""

@@ -19,7 +19,7 @@ from trainwell.capture.source import is_own, user_line
 from trainwell.capture.stored import is_dense, octets
 from trainwell.capture.syntax import said_at
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import HeldOutSeen
+from trainwell.core.records.seen.data import HeldOutSeen
 
 MOST_STEPS = 400
 """Steps whose samples are remembered."""

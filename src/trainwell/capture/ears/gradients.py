@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import GradientsSeen
+from trainwell.core.records.seen.updates import GradientsSeen
 
 FOLLOWED = 4
 """Parameters of an optimizer whose gradients are followed: its smallest, since all are treated alike."""

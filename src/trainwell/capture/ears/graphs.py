@@ -11,7 +11,7 @@ from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.losses import operation
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import GraphsSeen
+from trainwell.core.records.seen.updates import GraphsSeen
 
 MARK = "trainwell mark"
 """Key under which a backward pass leaves its mark in the nodes that it begins at."""

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import HalfSeen
+from trainwell.core.records.seen.updates import HalfSeen
 
 TYPES = (torch.bfloat16, torch.float16)
 MOST_OF_ONE, MOST = 65_536, 4_194_304

@@ -11,7 +11,8 @@ from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.source import user_line
 from trainwell.capture.stored import is_dense
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import CutSeen, LayerSeen, OptimizerSeen
+from trainwell.core.records.seen.networks import CutSeen, LayerSeen
+from trainwell.core.records.seen.updates import OptimizerSeen
 
 WITHOUT_GRAPH = ("detach", "detach_", "argmax")
 """Functions whose result knows nothing of what it was made from."""

@@ -12,7 +12,7 @@ from trainwell.capture.losses import compared_nodes, sides_of
 from trainwell.capture.source import user_line
 from trainwell.capture.stored import is_dense
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import LeakSeen
+from trainwell.core.records.seen.data import LeakSeen
 
 SAMPLES = 256
 """That are looked at."""

@@ -10,7 +10,7 @@ from torch.nn.parameter import is_lazy
 from trainwell.capture.ear import Ear, Scene, Telling
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import LoadedSeen
+from trainwell.core.records.seen.data import LoadedSeen
 
 
 class Loading(Ear):

@@ -1,7 +1,10 @@
 """Which lines made the optimizer, and the weights of each layer as they were before the first step."""
 
+import sys
 import weakref
 from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,8 +13,12 @@ from torch.optim import Optimizer
 from trainwell.capture.ear import Ear, Scene, Telling
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import MadeSeen
+from trainwell.core.records.seen.networks import MadeSeen
 
+MODULES = str(Path(nn.modules.__file__).parent)
+"""Of torch: who draws from there draws a layer's own start."""
+BETWEEN = ("trainwell.", "torch.nn.init", "torch.overrides")
+"""Modules whose frames lie between who draws and who is told of it."""
 DRAWING = tuple(name for name in dir(nn.init) if name.endswith("_") and not name.startswith("_"))
 """Functions of `nn.init` that write into a tensor."""
 
@@ -21,9 +28,9 @@ class Made(Ear):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self.drawn: dict[int, tuple[weakref.ref[Tensor], Where]] = {}
+        self.drawn: dict[int, tuple[weakref.ref[Tensor], Where, bool]] = {}
         self.optimizers: dict[int, tuple[weakref.ref[Optimizer], Where]] = {}
-        self.layers: dict[str, Where] = {}
+        self.layers: dict[str, tuple[Where, bool]] = {}
         self.optimizer_at = Where()
         self._known: set[int] = set()
 
@@ -41,7 +48,7 @@ class Made(Ear):
             held = self.drawn.get(id(each))
             # A bias is drawn last, and says less.
             if name is not None and held is not None and held[0]() is each and name not in self.layers:
-                self.layers[name] = held[1]
+                self.layers[name] = held[1:]
 
     def stepping(self, optimizer: Optimizer) -> None:
         held = self.optimizers.get(id(optimizer))
@@ -50,7 +57,9 @@ class Made(Ear):
 
     def seen(self) -> dict[str, Any]:
         return {
-            "made": tuple(MadeSeen(layer=name, where=where) for name, where in self.layers.items()),
+            "made": tuple(
+                MadeSeen(layer=name, where=where, by_torch=by_torch) for name, (where, by_torch) in self.layers.items()
+            ),
             "optimizer_at": self.optimizer_at,
         }
 
@@ -58,7 +67,15 @@ class Made(Ear):
         tensor = args[0] if args else options.get("tensor")
         where = user_line()
         if isinstance(tensor, Tensor) and where.line is not None:
-            self.drawn[id(tensor)] = (weakref.ref(tensor), where)
+            self.drawn[id(tensor)] = (weakref.ref(tensor), where, _is_by_torch())
 
     def _made(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
         self.optimizers[id(args[0])] = (weakref.ref(args[0]), user_line())
+
+
+def _is_by_torch() -> bool:
+    """Whether a layer draws its own weights, as it is made."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(BETWEEN):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(MODULES)

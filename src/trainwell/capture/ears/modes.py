@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from trainwell.capture.ear import Ear, Passed, Scene, Telling
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import ModeSeen
+from trainwell.core.records.seen.networks import ModeSeen
 
 DROPOUTS = frozenset(
     {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout"}

@@ -15,7 +15,7 @@ from trainwell.capture.losses import targets_of
 from trainwell.capture.source import user_line
 from trainwell.capture.stored import is_dense, is_same, stored
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import InputSeen
+from trainwell.core.records.seen.data import InputSeen
 
 MOST_CALLS = 4
 """Calls of networks in the first step that are kept: of a GAN there are three."""
@@ -23,6 +23,8 @@ MOST_CALLS = 4
 
 FEW = 0.1
 """Share of the features that may vary less than the smallest that is told: pixels of a corner hardly vary at all."""
+BY_SAMPLE = (nn.GRU, nn.LSTM, nn.RNN, nn.MultiheadAttention)
+"""Layers that are told on which axis samples stand."""
 MOST_GATHERED = 8
 """Batches that are kept until a network is given one of them."""
 FEWEST_GATHERED = 4
@@ -42,6 +44,7 @@ class Networks(Ear):
         self._called: set[tuple[int, bool]] = set()
         self._gathered: set[int] = set()
         self._first: list[Tensor] = []
+        self._rows: set[int] = set()
 
     def tellings(self) -> Iterable[Telling]:
         return (Telling(_BaseDataLoaderIter, "__next__", after=self._fetched),)
@@ -74,6 +77,10 @@ class Networks(Ear):
         self._first, self._gathered = [], set()
 
     def entered(self, module: nn.Module, inputs: Any) -> None:
+        if len(self.scene.inside) == 1:
+            self._rows = set()
+        elif not self.scene.taken and isinstance(module, BY_SAMPLE) and module.batch_first and inputs:
+            self._rows.add(len(inputs[0]) if isinstance(inputs[0], Tensor) and inputs[0].ndim == 3 else 0)
         if len(self.scene.inside) > 1 or self.not_finite or not isinstance(inputs, tuple) or not _learns(module):
             return
         given = [stored(each.detach())[-1] for each in inputs if isinstance(each, Tensor)]
@@ -105,8 +112,8 @@ class Networks(Ear):
                     options=kept(dict(call.options)),
                     output=first_shape(call.outputs),
                     where=user_line(),
-                    samples=self._samples(),
-                    first=self._are_gathered(call),
+                    samples=self._by_rows(call) or self._samples(),
+                    first=self._by_rows(call) > 0 or self._are_gathered(call),
                 )
             )
         elif self.scene.taken == 1:
@@ -124,6 +131,12 @@ class Networks(Ear):
         given = [each for each in (*call.inputs, *call.options.values()) if isinstance(each, Tensor) and each.ndim]
         places = {(each.data_ptr(), tuple(each.shape)) for each in self._first if is_dense(each)}
         return bool(given) and all(is_dense(each) and (each.data_ptr(), tuple(each.shape)) in places for each in given)
+
+    def _by_rows(self, call: Passed) -> int:
+        """Samples, where layers in the network take the first axis of all that it was given for theirs."""
+        given = [each for each in (*call.inputs, *call.options.values()) if isinstance(each, Tensor) and each.ndim]
+        sizes = {len(each) for each in given}
+        return next(iter(sizes)) if len(sizes) == 1 and sizes == self._rows and max(sizes) >= FEWEST_GATHERED else 0
 
     def backward(self, roots: tuple[Tensor, ...]) -> None:
         if self.scene.taken:

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections import deque
 from typing import Any
 
 import torch
@@ -12,10 +13,14 @@ from torch.nn.parameter import is_lazy
 from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import NormSeen
+from trainwell.core.records.seen.networks import NormSeen
 
 MOST = 1000
 """Calls whose numbers a channel are kept."""
+FEW_SAMPLES = 4
+"""In a batch, up to which it is asked whether their numbers are independent."""
+APART = 4
+"""Calls between two batches that are compared: of those right after each other, one may be made of the other."""
 COMPARED = 64
 """Numbers of the layer before that are compared with what they were: who moves a layer moves them all."""
 
@@ -75,6 +80,9 @@ class _Norm:
         self.values: list[float] = []
         self.samples: list[int] = []
         self.calls = 0
+        self.means: deque[Tensor] = deque(maxlen=APART)
+        self.between: list[Tensor] = []
+        self.within: list[Tensor] = []
         self.frozen = True
         self.weights = [(each, each.detach().clone()) for each in _own(module)]
         self.weights += [] if before is None else [(each, _few(each).clone()) for each in _own(before)]
@@ -91,6 +99,8 @@ class _Norm:
         if len(self.values) < MOST:
             self.values.append(given.numel() / given.shape[1])
             self.samples.append(len(given))
+            if len(given) <= FEW_SAMPLES:
+                self._compare(given.detach().float())
         weights = [*_own(self.module), *([] if before is None else _own(before))]
         self.frozen = self.frozen and not given.requires_grad and not any(each.requires_grad for each in weights)
 
@@ -109,8 +119,26 @@ class _Norm:
             scale=self.scale,
             frozen=frozen and all(torch.equal(_few(now, len(then)), then) for now, then in self.weights),
             moved=self._moved(),
+            independent=self._independent(),
             where=self.where,
         )
+
+    def _compare(self, given: Tensor) -> None:
+        """Keep how far the channels' means are from those of another batch, and how far numbers are from each other."""
+        axes = [0, *range(2, given.ndim)]
+        mean = given.mean(dim=axes)
+        self.within.append(given.var(dim=axes, correction=0).double())
+        if len(self.means) == APART:
+            self.between.append((mean - self.means[0]).square().double() / 2)
+        self.means.append(mean)
+
+    def _independent(self) -> float:
+        if not self.between:
+            return math.nan
+        between, within = torch.stack(self.between).mean(dim=0), torch.stack(self.within).mean(dim=0)
+        # The variance of all numbers is that within batches and that between them.
+        found = ((within + between) / between)[between > 0]
+        return found.median().item() if len(found) else math.inf
 
     def _statistics(self) -> tuple[Tensor | None, Tensor | None]:
         """Running mean and deviation, where they are others than those of a new norm."""

@@ -14,7 +14,8 @@ from trainwell.capture.loaders import Loaders, Path, further_labels, order_of, w
 from trainwell.capture.losses import FUNCTIONS, LINE, loss_nodes, operation
 from trainwell.core.records.finding import Where
 from trainwell.core.records.loading import FurtherLabels, WorkerRandomness
-from trainwell.core.records.steps import Compared, LabelsSeen
+from trainwell.core.records.seen.data import LabelsSeen
+from trainwell.core.records.seen.losses import Compared
 
 MOST_BATCHES = 64
 """Of a line, that are kept."""

@@ -1,12 +1,16 @@
-"""Linear layers that stand one directly behind the other, in the first step."""
+"""Linear layers that stand one directly behind the other, in the first steps."""
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from trainwell.capture.ear import Ear, Passed, Scene
-from trainwell.capture.maps import MAP, is_linear, linear_pairs, map_of
-from trainwell.core.records.steps import LinearPair
+from trainwell.capture.maps import MAP, is_linear, is_straight, linear_pairs, map_of
+from trainwell.core.records.seen.networks import LinearPair
+
+HEARD = 4
+"""Steps: of a GAN, each network takes one of them."""
 
 
 class Pairs(Ear):
@@ -16,11 +20,14 @@ class Pairs(Ear):
         super().__init__(scene)
         self.pairs: dict[tuple[str | None, str | None], LinearPair] = {}
         self.linear = False
+        self.straight: set[str | None] = set()
 
     def passed(self, call: Passed) -> None:
-        if self.scene.taken or not call.with_gradients or not isinstance(call.outputs, Tensor):
+        if self.scene.taken >= HEARD or not call.with_gradients or not isinstance(call.outputs, Tensor):
             return
         node: Any = call.outputs.grad_fn
+        if call.outermost and node is not None and is_straight(node):
+            self.straight |= {self.scene.names.get(id(each)) for each in call.module.modules()}
         name = self.scene.names.get(id(call.module))
         if node is None or name is None or not call.inputs or not isinstance(call.inputs[0], Tensor):
             return
@@ -30,12 +37,13 @@ class Pairs(Ear):
             node.metadata[MAP] = found
 
     def backward(self, roots: tuple[Tensor, ...]) -> None:
-        if self.scene.taken:
+        if self.scene.taken >= HEARD:
             return
         for root in roots:
             found = list(linear_pairs(root.grad_fn))
             self.linear |= bool(found) and is_linear(root.grad_fn)
             for each in found:
+                each = replace(each, whole=each.first.layer in self.straight)
                 self.pairs.setdefault((each.first.layer, each.second.layer), each)
 
     def seen(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import distributed
 from torch.optim import Optimizer
 
 from trainwell.capture.ear import Ear, Scene
-from trainwell.core.records.steps import RanksSeen
+from trainwell.core.records.seen.updates import RanksSeen
 
 EVERY = 100
 """Steps between two comparisons, after those in the beginning."""

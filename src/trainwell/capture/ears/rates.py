@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from trainwell.capture.ear import Ear, Scene
-from trainwell.core.records.steps import RatesSeen
+from trainwell.core.records.seen.updates import RatesSeen
 
 
 class Rates(Ear):

@@ -15,7 +15,7 @@ from trainwell.capture.ear import Ear, Passed, Scene, Telling
 from trainwell.capture.source import user_line
 from trainwell.capture.stored import is_same
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import RepeatedSeen
+from trainwell.core.records.seen.data import RepeatedSeen
 
 LOOKED_AT = 30
 """Steps: who sees one batch in all of these sees no other later."""

@@ -17,7 +17,7 @@ from trainwell.capture.ears.rates import rate_of
 from trainwell.capture.source import user_line
 from trainwell.capture.syntax import is_used_again, rounds_around, turns_around
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import ScheduleSeen
+from trainwell.core.records.seen.updates import ScheduleSeen
 
 MADE = ("LRScheduler", "ReduceLROnPlateau", "SequentialLR", "ChainedScheduler")
 """Classes of torch that begin by themselves; the others begin as the first of these does."""

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -102,15 +103,17 @@ class Starts(Ear):
                 continue
             matrix = matrices.get(layer.weights[0]) if layer.weights else None
             weight, gradient = self.weights.get(id(matrix), (None, None))
-            statistics.append(
-                layer_statistic(
-                    layer,
-                    kept[layer.name][0].float(),
-                    activated_output(layers, position, kept),
-                    weight=weight,
-                    gradient=gradient,
-                )
+            found = layer_statistic(
+                layer,
+                kept[layer.name][0].float(),
+                activated_output(layers, position, kept),
+                weight=weight,
+                gradient=gradient,
             )
+            if weight is not None and weight.ndim > 1 and weight[0].numel() == 1:
+                # Of one number each, in half precision, some are the same by chance.
+                found = replace(found, identical_units=0.0)
+            statistics.append(found)
         return tuple(statistics)
 
 

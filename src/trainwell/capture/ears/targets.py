@@ -12,7 +12,7 @@ from trainwell.capture.losses import DEPTH, LINE, loss_nodes, operation
 from trainwell.capture.source import user_line
 from trainwell.capture.stored import is_dense
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import Compared, PaddingSeen, RefusedSeen, TargetsSeen
+from trainwell.core.records.seen.losses import Compared, PaddingSeen, RefusedSeen, TargetsSeen
 
 LOOKED = 64
 """Times that a line's targets are looked at."""

@@ -11,7 +11,7 @@ from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.losses import UNSIGNED, activated_twice, losses_of, nodes_under, operation
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
-from trainwell.core.records.steps import LossSeen, TwiceSeen
+from trainwell.core.records.seen.losses import LossSeen, TwiceSeen
 
 NEAR = 200
 """Nodes under a loss among which its own operations are."""

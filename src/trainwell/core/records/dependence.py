@@ -2,7 +2,7 @@
 
 from trainwell.core.records.finding import Where
 from trainwell.core.records.record import record
-from trainwell.core.records.steps import DropoutSeen
+from trainwell.core.records.seen.networks import DropoutSeen
 
 
 @record

@@ -1,5 +1,6 @@
 """The same training again, with one thing changed."""
 
+import math
 from typing import Literal
 
 from trainwell.core.records.record import record
@@ -17,6 +18,9 @@ Changed = Literal[
     "norms over the sample",
     "training mode",
     "no gradient clipping",
+    "classes counted alike",
+    "squashed numbers of deviation 1",
+    "embeddings of deviation 0.02",
 ]
 
 
@@ -29,12 +33,16 @@ class Fork:
         factor: by which a number was multiplied, or how many outputs are left; 1 where it is no number.
         layers: dotted names of those that are changed; empty: all that the change is about.
         values: the loss before each optimizer step.
+        by_class: mean loss of each class in the last third of the steps, where samples of classes were compared.
+        tested_by_class: likewise, in evaluations.
     """
 
     changed: Changed
     factor: float = 1.0
     layers: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
+    by_class: tuple[float, ...] = ()
+    tested_by_class: tuple[float, ...] = ()
 
 
 @record
@@ -44,7 +52,9 @@ class Forks:
     Attributes:
         unchanged: the loss before each step of the training as it is.
         changed: the others, on the same batches from the same weights.
+        chance: what the best constant answer costs; NaN: not known.
     """
 
     unchanged: tuple[float, ...]
     changed: tuple[Fork, ...]
+    chance: float = math.nan

@@ -25,7 +25,7 @@ import math
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import ComparisonSeen, LossSeen, TwiceSeen
+from trainwell.core.records.seen.losses import ComparisonSeen, LossSeen, TwiceSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number, percent
 

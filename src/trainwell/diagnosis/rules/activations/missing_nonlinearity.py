@@ -7,7 +7,8 @@ Evidence: autograd's graph of the first step: what the second is given is what t
 given it. Layers that are narrower between than on both sides make a map of low rank and are meant to be (a bottleneck,
 a code, LoRA), as are depthwise and separable convolutions; they are left out. The wasted weights are a fact, that they
 do harm is not: the same steps are taken with a ReLU between, and where the whole network is linear, a linear and a
-curved model are fitted to two thirds of the samples of the first steps and asked about the others.
+curved model are fitted to two thirds of the samples of the first steps and asked about the others. Of networks whose
+trainings cannot be compared, as a GAN's, one that is linear as a whole is told as it is.
 
 Remedy: an activation between the two, or one layer in their place. An activation changes the network, and is what was
 meant most of the time.
@@ -21,8 +22,9 @@ import math
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import LinearPair, SimpleFits
-from trainwell.diagnosis.forked import confirmation, end, helped
+from trainwell.core.records.seen.data import SimpleFits
+from trainwell.core.records.seen.networks import LinearPair
+from trainwell.diagnosis.forked import are_opposed, confirmation, end, helped
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number, percent
 
@@ -49,10 +51,12 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     steps, forks = observation.steps, observation.forks
     if steps is None or len(steps.linear_pairs) < LEAST:
         return ()
-    pair = steps.linear_pairs[0]
+    # Where no other training can be compared, of several networks that work against each other.
+    whole = [each for each in steps.linear_pairs if each.whole and are_opposed(steps)]
+    pair = (whole or steps.linear_pairs)[0]
     wanted = tries(observation)
     tried = [] if forks is None else [each for each in forks.changed if each.changed == "ReLU between" and wanted]
-    better = [each for each in tried if forks is not None and helped(forks.unchanged, each.values)]
+    better = [each for each in tried if forks is not None and helped(forks, each)]
     evidence: dict[str, float] = {
         "pairs": len(steps.linear_pairs),
         "inputs": pair.inputs,
@@ -72,9 +76,9 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         evidence |= {"linear": steps.fits.linear, "curved": steps.fits.curved, "samples": steps.fits.samples}
     return (
         RULE.finding(
-            "warning" if shown else "info",
+            "warning" if shown or whole else "info",
             _pair(pair, len(steps.linear_pairs) - 1)
-            + (" The whole network is linear." if steps.linear else "")
+            + (" The whole network is linear." if steps.linear or pair.whole else "")
             + shown,
             evidence=evidence,
             cause="No activation stands between the two: they can do no more than one of them.",

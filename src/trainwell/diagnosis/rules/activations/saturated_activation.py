@@ -2,7 +2,8 @@
 
 Why it hurts: a saturated unit passes almost no gradient; all that lies before it learns slowly or not at all.
 
-Evidence: the share of such outputs in each layer, on one batch of the untouched network.
+Evidence: the share of such outputs in each layer, on one batch of the untouched network, or at
+each line that calls one.
 
 Remedy: smaller initial weights (Xavier's), normalized inputs; else ReLU. Xavier's is safe; another activation
 changes the network.
@@ -23,6 +24,12 @@ SATURATED = 0.4
 0.04 under Xavier's initialization, no loss up to 0.27; from 0.48 on validation accuracy falls by 2 to 5 points,
 at 0.75 by 10 to 20."""
 
+NEARLY_ALL = 0.9
+"""Share of the numbers of a line's tanh, from which on it is told as it is. A sigmoid may be a mask."""
+
+FEWEST = 100
+"""Numbers that a line's share is read from."""
+
 CERTAIN = 0.8
 """Share of a layer's outputs, from which on it is told where no other training can be compared."""
 
@@ -32,7 +39,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     layers = observation.initial_loss.layers if observation.initial_loss else ()
     bad = [layer for layer in layers if layer.saturated > SATURATED]
     if not bad:
-        return ()
+        return _called(observation)
     worst = max(bad, key=lambda layer: layer.saturated)
     more = f" (and in {counted(len(bad) - 1, 'more layer')})" if len(bad) > 1 else ""
     return (
@@ -54,6 +61,31 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     )
 
 
+def _called(observation: Observation) -> tuple[Finding, ...]:
+    """A line of a script that calls one on numbers that no layer puts out as they are."""
+    seen = observation.steps.squashes if observation.steps else ()
+    bad = [each for each in seen if each.saturated > SATURATED and each.numbers >= FEWEST]
+    if not bad:
+        return ()
+    worst = max(bad, key=lambda each: each.saturated)
+    proven = worst.activation == "tanh" and worst.saturated > NEARLY_ALL
+    return (
+        RULE.finding(
+            "error" if proven else "warning",
+            f"{percent(worst.saturated)} of the numbers that a {worst.activation} puts out are saturated before the "
+            "first step: almost no gradient passes through them.",
+            evidence={"saturated": worst.saturated, "numbers": worst.numbers},
+            cause=f"What the {worst.activation} is given is too large.",
+            remedies=(
+                Remedy(
+                    text=f"Give the {worst.activation} numbers of deviation 1: no factor, smaller weights, or a norm."
+                ),
+            ),
+            where=worst.where,
+        ),
+    )
+
+
 RULE = Rule(
     code="ACT001",
     name="saturated-activation",
@@ -62,5 +94,9 @@ RULE = Rule(
     find=find,
     page=__doc__ or "",
     certain=lambda finding: finding.evidence["saturated"] >= CERTAIN,
-    confirmed_by=(Fork(changed="redrawn weights"), Fork(changed="ReLU")),
+    confirmed_by=(
+        Fork(changed="redrawn weights"),
+        Fork(changed="ReLU"),
+        Fork(changed="squashed numbers of deviation 1"),
+    ),
 )

@@ -80,7 +80,7 @@ def _relu(forks: Forks) -> Fork | None:
     """The fork with ReLU, where it helps and other weights alone do not do as well."""
     found = {each.changed: each for each in forks.changed}
     relu, redrawn = found.get("ReLU"), found.get("redrawn weights")
-    if relu is None or not helped(forks.unchanged, relu.values, gain=GAIN):
+    if relu is None or not helped(forks, relu, gain=GAIN):
         return None
     if redrawn is not None and end(relu.values) > end(redrawn.values) - GAIN * abs(end(redrawn.values)):
         return None

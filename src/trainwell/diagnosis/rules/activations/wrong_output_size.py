@@ -19,7 +19,8 @@ loss should be log C).
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import ComparisonSeen, RefusedSeen, Steps
+from trainwell.core.records.seen.losses import ComparisonSeen, RefusedSeen
+from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped
 from trainwell.diagnosis.freshness import share_new
 from trainwell.diagnosis.rule import Rule
@@ -129,7 +130,7 @@ def _never(steps: Steps, forks: Forks | None) -> tuple[Finding, ...]:
     seen = idle[0]
     occurring = int(seen.highest) + 1
     tried = [] if forks is None else [each for each in forks.changed if each.changed == "fewer outputs"]
-    shown = [each for each in tried if forks is not None and helped(forks.unchanged, each.values)]
+    shown = [each for each in tried if forks is not None and helped(forks, each)]
     whole = seen.size >= SURE * occurring and (_came_again(steps) or _often(seen))
     costs = ""
     if whole:

@@ -16,12 +16,17 @@ References: notes, Data Preprocessing; LeCun et al. 1998, Efficient BackProp, se
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
-from trainwell.diagnosis.forked import GAIN, confirmation, end, helped
+from trainwell.core.records.seen.data import InputSeen
+from trainwell.diagnosis.forked import GAIN, are_opposed, confirmation, end, helped
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
 LARGE = 10.0
 """Standard deviation of a feature from which on it is worth a second run: ten times what initializations assume."""
+
+CERTAIN = 300.0
+"""Deviation of a feature, from which on it is told where no other training can be compared: pixels from 0 to 255, which
+people leave as they are, deviate by 128 at most."""
 
 APART = 100.0
 """Times that one feature's scale is another's, likewise: steps of one rate reach both in ten thousand times as many."""
@@ -37,10 +42,12 @@ def tries(observation: Observation) -> tuple[Fork, ...]:
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the training with the one whose inputs were standardized, and with those at lower rates."""
     forks, steps = observation.forks, observation.steps
-    if forks is None or steps is None or steps.input is None or not tries(observation):
+    if steps is None or steps.input is None or not tries(observation):
         return ()
+    if forks is None:
+        return _incomparable(steps.input) if are_opposed(steps) else ()
     scaled = next((each for each in forks.changed if each.changed == "standardized input"), None)
-    if scaled is None or not helped(forks.unchanged, scaled.values, gain=GAIN):
+    if scaled is None or not helped(forks, scaled, gain=GAIN):
         return ()
     others = [end(each.values) for each in forks.changed if each.changed == "learning rate"]
     first, last, better = forks.unchanged[0], end(forks.unchanged), end(scaled.values)
@@ -73,10 +80,28 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     )
 
 
+def _incomparable(seen: InputSeen) -> tuple[Finding, ...]:
+    """What stands by itself."""
+    if not seen.widest > CERTAIN:
+        return ()
+    return (
+        RULE.finding(
+            "warning",
+            f"The input's features have deviations of up to {number(seen.widest)}; weights are drawn for numbers "
+            "around 1.",
+            evidence={"smallest": seen.smallest, "largest": seen.largest, "widest": seen.widest},
+            cause="The data is used in the units in which it was stored.",
+            remedies=(Remedy(text="Subtract each feature's mean and divide by its standard deviation."),),
+            where=seen.where,
+        ),
+    )
+
+
 RULE = Rule(
     code="DAT003",
     name="input-badly-scaled",
-    needs=("steps", "forks"),
+    needs=("steps",),
+    reads=("forks",),
     find=find,
     tries=tries,
     page=__doc__ or "",

@@ -25,8 +25,8 @@ from trainwell.diagnosis.wording import number
 OFFSET = 1.0
 """Standard deviations: from there on a feature rarely changes its sign (a normal one in 16% of the samples)."""
 
-FAR = 3.0
-"""Standard deviations, from which on it is worth a second run of a script: such a feature has one sign in 999 of 1,000
+FAR = 2.0
+"""Standard deviations, from which on it is worth a second run of a script: such a feature has one sign in 98 of 100
 samples. Pixels in [0, 1] lie at 1 to 2."""
 
 

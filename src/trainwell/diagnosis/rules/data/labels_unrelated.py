@@ -6,7 +6,8 @@ Why it hurts: what was learnt is noise; any score above chance that a search pic
 Evidence: the validation score over the last third of the training against the best constant's, with the 95%
 interval of that many samples; the training score against the same; the simple models on the same split. If one of
 those does better than chance, the labels are related to the inputs and the network is at fault. Of a script: its loss
-after several passes against a constant answer's, and kernel regressions of its samples, asked about others of them.
+after several passes against a constant answer's, and kernel regressions of its samples, asked about others of them; or
+the same steps with one input for all samples, which come as far.
 
 Remedy: look whether labels and inputs still belong together (a shuffle, a sort, a join). More samples help only if
 there is a relation. Nothing is changed by itself.
@@ -17,10 +18,12 @@ learnt by heart); Ojala and Garriga 2010, Permutation Tests for Studying Classif
 
 import dataclasses
 import math
+import statistics
 
 from trainwell.core.records.finding import Finding, Remedy
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
-from trainwell.diagnosis.forked import end
+from trainwell.diagnosis.forked import confirmation, end, helped, is_alike
 from trainwell.diagnosis.freshness import share_new
 from trainwell.diagnosis.measures import lowest, trace
 from trainwell.diagnosis.rule import Rule
@@ -55,12 +58,25 @@ BEST_OF_MANY = 3.0
 """Standard errors within which the best of many epochs is luck: a single score's 1.96 is passed by one epoch in
 forty."""
 
+FEWEST_TESTED, LEARNS = 200, 0.1
+"""Samples in the evaluations of the last third of a script's steps; and share of the way from one answer for all to a
+perfect score that the samples which are learnt from must have gone."""
+
+FALLING, STARTED = 0.03, 0.4
+"""Share by which the last third of a script's loss may lie below its middle third, and still be level; and share of its
+beginning that is left of it."""
+
+NO_USE = 0.01
+"""Share of the loss by which the same training without its inputs may end higher, and still come as far."""
+
+WITHOUT_INPUT = Fork(changed="constant input")
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare both scores, and the simple models', with the best constant's."""
     curves, look, data = observation.curves, observation.look, observation.data
     if curves is None or look is None:
-        return _in_steps(observation)
+        return _in_steps(observation) or _in_evaluations(observation) or _of_no_use(observation)
     regression, n = is_regression(curves, data), samples_measured(curves, data)
     constant = chance(look, data)
     seen = trace(curves.validation_metric)
@@ -149,11 +165,81 @@ def _in_steps(observation: Observation) -> tuple[Finding, ...]:
     )
 
 
+def _in_evaluations(observation: Observation) -> tuple[Finding, ...]:
+    """A script's network answers the samples that it learns from better than chance, and others not at all."""
+    seen = observation.steps.classes if observation.steps else None
+    if seen is None or observation.steps is None or not seen.late or not sum(seen.tested) >= FEWEST_TESTED:
+        return ()
+    n, late = sum(seen.tested), sum(seen.late)
+    constant = max(seen.tested) / n
+    usual = max(seen.late) / late
+    bound = constant + BEST_OF_MANY * math.sqrt(constant * (1 - constant) / n)
+    if seen.tested_right > bound or seen.right < usual + LEARNS * (1 - usual):
+        return ()
+    return (
+        RULE.finding(
+            "warning",
+            f"In evaluations {percent(seen.tested_right)} of {n:,} samples are answered right, where one answer for "
+            f"all gets {percent(constant)}; of the samples that are learnt from, {percent(seen.right)} are: what is "
+            "learnt of them says nothing of others.",
+            evidence={"tested": seen.tested_right, "constant": constant, "trained": seen.right, "bound": bound, "n": n},
+            cause="Labels and inputs do not belong together, or the inputs hold nothing that tells the label.",
+            remedies=(
+                Remedy(text="Look at some samples with their labels: were they shuffled, sorted or joined wrongly?"),
+            ),
+            where=seen.where,
+        ),
+    )
+
+
+def tries(observation: Observation) -> tuple[Fork, ...]:
+    """A script's steps again with the same numbers in place of all inputs, where its loss no longer comes down."""
+    return (WITHOUT_INPUT,) if _is_level(observation) else ()
+
+
+def _is_level(observation: Observation) -> bool:
+    """Whether many samples have come, and the loss stays where it is, not far below where it began."""
+    steps = observation.steps
+    if steps is None or len(steps.values) < FEWEST_STEPS or not all(map(math.isfinite, steps.values)):
+        return False
+    third = len(steps.values) // 3
+    before, reached = statistics.median(steps.values[third : 2 * third]), end(steps.values)
+    level = reached > (1 - FALLING) * before and reached > STARTED * steps.values[0] > 0
+    return level and (sum(steps.samples) >= MANY or share_new(steps) <= NEW)
+
+
+def _of_no_use(observation: Observation) -> tuple[Finding, ...]:
+    """The training comes as far without its inputs, and nothing else that was tried betters it."""
+    steps, forks = observation.steps, observation.forks
+    if steps is None or forks is None or not _is_level(observation):
+        return ()
+    made = next((each for each in forks.changed if is_alike(each, WITHOUT_INPUT)), None)
+    if made is None or any(helped(forks, each) for each in forks.changed):
+        return ()
+    reached, without = end(steps.values), end(made.values)
+    if not without < (1 + NO_USE) * reached:
+        return ()
+    return (
+        RULE.finding(
+            "warning",
+            f"In {len(steps.values)} steps the loss comes to {number(reached)}, and to {number(without)} where all "
+            "samples have the same input: what is learnt is learnt without it.",
+            evidence={"loss": reached, "loss_without_input": without, "first": steps.values[0]},
+            cause="Labels and inputs do not belong together, or the network makes nothing of its input.",
+            remedies=(
+                Remedy(text="Look at some samples with their labels: were they shuffled, sorted or joined wrongly?"),
+            ),
+            confirmed_by=confirmation(forks, made),
+        ),
+    )
+
+
 RULE = Rule(
     code="DAT009",
     name="labels-unrelated",
     needs=(),
-    reads=("look", "curves", "data", "steps", "initial_loss"),
+    reads=("look", "curves", "data", "steps", "initial_loss", "forks"),
     find=find,
+    tries=tries,
     page=__doc__ or "",
 )

@@ -18,7 +18,7 @@ References: PyTorch, CrossEntropyLoss (ignore_index); Rush 2018, The Annotated T
 
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import PaddingSeen
+from trainwell.core.records.seen.losses import PaddingSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number, percent
 

@@ -23,7 +23,7 @@ import math
 from trainwell.core.records.data import DataRecord
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import RefusedSeen, TargetsSeen
+from trainwell.core.records.seen.losses import RefusedSeen, TargetsSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number, percent
 

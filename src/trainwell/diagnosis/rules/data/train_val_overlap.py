@@ -16,7 +16,7 @@ Narayanan 2023, Leakage and the Reproducibility Crisis.
 
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import HeldOutSeen
+from trainwell.core.records.seen.data import HeldOutSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, percent
 

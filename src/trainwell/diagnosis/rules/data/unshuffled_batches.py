@@ -19,7 +19,7 @@ Practical Recommendations for Gradient-Based Training of Deep Architectures; Bar
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.loading import FurtherLabels
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import LabelsSeen
+from trainwell.core.records.seen.data import LabelsSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number, percent
 

@@ -21,7 +21,7 @@ Networks ("use backprop to chart dependencies").
 from trainwell.core.records.dependence import PositionDependence
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import LeakSeen
+from trainwell.core.records.seen.data import LeakSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, percent
 

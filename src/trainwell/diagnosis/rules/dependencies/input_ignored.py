@@ -18,7 +18,8 @@ from trainwell.core.records.dependence import InputDependence
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import RepeatedSeen, Steps
+from trainwell.core.records.seen.data import RepeatedSeen
+from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.forked import confirmation, helped
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number
@@ -59,7 +60,7 @@ def _is_ignored(seen: InputDependence, steps: Steps) -> bool:
 
 def _ignored(seen: InputDependence, steps: Steps, forks: Forks | None) -> Finding:
     lower = [each for each in forks.changed if each.changed == "learning rate" and each.factor < 1] if forks else []
-    better = [each for each in lower if forks and helped(forks.unchanged, each.values, gain=BELOW)]
+    better = [each for each in lower if forks and helped(forks, each, gain=BELOW)]
     mildest = max(better, key=lambda each: each.factor, default=None)
     if mildest is None or forks is None:
         cause = "The input is lost on the way to the outputs, or all units of a layer are dead."

@@ -26,6 +26,11 @@ validation loss is 0.99 in place of 0.21, at 5.9 (6 layers) 0.44 in place of 0.2
 times as high. Kaiming's stays within 0.9 and 1.1; residual networks without norms grow up to a few times and
 train: hence 10 and not 4."""
 
+FEW, SHALLOW = 3, 4.0
+"""Hidden layers, and last over first of no more than these: likewise; there are no residual branches to add up."""
+CERTAIN = 8.0
+"""Likewise, from which on it is told where no other training can be compared."""
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the last hidden layer with the first."""
@@ -36,7 +41,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     first, last = hidden[0], hidden[-1]
     lost = next((layer for layer in hidden if not math.isfinite(layer.std)), None)
     ratio = last.std / first.std
-    if lost is None and ratio <= GREW:
+    if lost is None and ratio <= (SHALLOW if len(hidden) <= FEW else GREW):
         return ()
     message = (
         f'The signal explodes: the outputs of layer "{lost.name}" are not finite.'
@@ -68,5 +73,6 @@ RULE = Rule(
     reads=("steps",),
     find=find,
     page=__doc__ or "",
+    certain=lambda finding: finding.evidence["ratio"] > CERTAIN,
     confirmed_by=(Fork(changed="redrawn weights"),),
 )

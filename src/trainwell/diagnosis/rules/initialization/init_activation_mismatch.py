@@ -35,9 +35,9 @@ one."""
 LARGE = 3.0
 """Likewise: Kaiming's deviation in front of a sigmoid is at 1.4, torch's largest start at 1.7."""
 HARDLY = 0.85
-"""Of its first value, above which a loss has hardly come down. Two healthy scripts of `benchmarks/faults` with torch's
-own start, report_11 and report_38, end at 0.18 and 0.82 of it, and at a half and a fifth of that with weights drawn
-anew: their start costs them time and nothing else."""
+"""Of its first value, above which a loss has hardly come down: asked of torch's own start alone. Two healthy scripts of
+`benchmarks/faults` with that, report_11 and report_38, end at 0.18 and 0.82 of it, and at a half and a fifth of that
+with weights drawn anew: their start costs them time and nothing else."""
 FADED = 0.3
 """Last hidden layer over first: what two layers at half of what they should be come to."""
 GREW = 3.0
@@ -60,7 +60,12 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     ratio = statistics.median(off.values())
     forks = observation.forks
-    redrawn = _redrawn(forks) if forks is not None and tries(observation) else None
+    redrawn = None
+    if forks is not None and tries(observation):
+        made = {each.layer for each in observation.steps.made if not each.by_torch} if observation.steps else set()
+        # Self-normalizing networks are defined by their weights' deviation.
+        drawn = any(each.name in made or each.activation == "selu" for each in _suited(observation))
+        redrawn = _redrawn(forks, drawn=drawn)
     if observation.steps is not None and redrawn is None:
         return ()
     layers = _suited(observation)
@@ -130,12 +135,12 @@ def _visible(observation: Observation) -> bool:
     return layers[-2].std < FADED * layers[0].std or not layers[-1].std <= GREW * layers[0].std
 
 
-def _redrawn(forks: Forks) -> Fork | None:
-    """The fork with other weights, where the loss hardly comes down without."""
+def _redrawn(forks: Forks, *, drawn: bool) -> Fork | None:
+    """The fork with other weights that helps, where the script drew them or the loss hardly comes down without."""
     found = next((each for each in forks.changed if each.changed == "redrawn weights"), None)
-    if found is None or not end(forks.unchanged) > HARDLY * abs(forks.unchanged[0]):
+    if found is None or not (drawn or end(forks.unchanged) > HARDLY * abs(forks.unchanged[0])):
         return None
-    return found if helped(forks.unchanged, found.values) else None
+    return found if helped(forks, found) else None
 
 
 RULE = Rule(

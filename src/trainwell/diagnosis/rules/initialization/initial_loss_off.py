@@ -38,6 +38,10 @@ below it but by the batch's luck, which the standard error bounds."""
 EXPLAINED = 0.5
 """Share of the excess that the outputs' spread must account for to be named as its cause."""
 
+GAIN = 0.05
+"""Share of the loss by which another training must come down further: that it starts too high is a fact, and how much
+of that a few hundred steps make good is what is asked."""
+
 ERRORS = 3.0
 """Standard errors of the measured loss."""
 
@@ -105,5 +109,6 @@ RULE = Rule(
     reads=("data", "steps"),
     find=find,
     page=__doc__ or "",
-    confirmed_by=(Fork(changed="redrawn weights"),),
+    gain=GAIN,
+    confirmed_by=(Fork(changed="redrawn weights"), Fork(changed="embeddings of deviation 0.02")),
 )

@@ -19,7 +19,7 @@ import math
 
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import BroadcastSeen, LossSeen
+from trainwell.core.records.seen.losses import BroadcastSeen, LossSeen
 from trainwell.diagnosis.rule import Rule
 
 DIFFERENCES = 1.0

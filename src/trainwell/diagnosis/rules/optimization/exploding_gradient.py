@@ -3,7 +3,8 @@
 Why it hurts: one learning rate must serve all layers: what moves the last ones throws the first ones about.
 
 Evidence: the standard deviation of the gradient with respect to the weights, at the first hidden layer over the
-last, on one batch of the untouched network. An infinite gradient counts as grown.
+last, on one batch of the untouched network. An infinite gradient counts as grown. Of recurrent layers, by how much
+their weights make a random state longer in one step.
 
 Remedy: smaller initial weights, norms, clipped gradients. Safe.
 
@@ -26,18 +27,22 @@ GREW = 30.0
 0.2 and 1.3, but a convolution's gradient sums over positions, of which the first layers have many times more:
 hence 30."""
 
+LONGER = 2.0
+"""Gain of recurrent weights, from which on it is worth a second run: twice that of orthogonal ones, at which ten
+steps of a sequence come to a thousand."""
+
 
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the first hidden layer with the last."""
     layers = observation.initial_loss.layers if observation.initial_loss else ()
     hidden = [layer for layer in layers[:-1] if layer.gradient_std != 0 and not math.isnan(layer.gradient_std)]
     if len(hidden) < 2:
-        return ()
+        return _recurrent(observation)
     first, last = hidden[0], hidden[-1]
     lost = next((layer for layer in hidden if math.isinf(layer.gradient_std)), None)
     ratio = first.gradient_std / last.gradient_std
     if lost is None and ratio <= GREW:
-        return ()
+        return _recurrent(observation)
     message = (
         f'The gradient explodes: at layer "{lost.name}" it is infinite.'
         if lost
@@ -58,6 +63,28 @@ def find(observation: Observation) -> tuple[Finding, ...]:
                 ),
             ),
             where=made_at((lost or first).name, observation.steps),
+        ),
+    )
+
+
+def _recurrent(observation: Observation) -> tuple[Finding, ...]:
+    """A script's recurrent layers, whose gradient grows from step to step of a sequence."""
+    seen = observation.steps.recurrences if observation.steps else ()
+    worst = max(seen, key=lambda each: each.gain, default=None)
+    if worst is None or worst.gain <= LONGER:
+        return ()
+    return (
+        RULE.finding(
+            "warning",
+            f'The recurrent weights of layer "{worst.name}" make its state {number(worst.gain)} times as long in each '
+            "step of a sequence, and its gradient likewise on the way back.",
+            evidence={"gain": worst.gain, "width": worst.width},
+            cause=f"They are drawn too large for {worst.width} numbers: torch draws them with a gain of 0.58, "
+            "orthogonal ones have 1.",
+            remedies=(
+                Remedy(text="Draw them orthogonal (`nn.init.orthogonal_` for each gate), or leave torch's own start."),
+            ),
+            where=made_at(worst.name, observation.steps),
         ),
     )
 

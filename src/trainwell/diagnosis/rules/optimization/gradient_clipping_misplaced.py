@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import ClippingSeen
+from trainwell.core.records.seen.updates import ClippingSeen
 from trainwell.diagnosis.forked import is_stuck
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number

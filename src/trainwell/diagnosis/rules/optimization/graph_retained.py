@@ -16,7 +16,7 @@ References: PyTorch, Frequently Asked Questions, "Don't accumulate history acros
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import GraphsSeen
+from trainwell.core.records.seen.updates import GraphsSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted
 

@@ -18,7 +18,7 @@ Training.
 
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import HalfSeen, RatesSeen
+from trainwell.core.records.seen.updates import HalfSeen, RatesSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import percent
 

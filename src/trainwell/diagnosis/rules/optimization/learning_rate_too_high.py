@@ -7,7 +7,8 @@ Why it hurts: each step overshoots the valley that it aims at; the loss stays hi
 Evidence: the sweep's loss against the rate, and the interval in which it falls. A training's rate above the
 interval says nothing alone (warm-up, norms and adaptive steps carry a training further than a sweep): its own loss
 must show the harm. Of a script: the same steps again, from the same weights on the same batches, at a tenth and at a
-hundredth of its rate.
+hundredth of its rate. Where several networks work for or against each other, no loss says which training is better:
+there, how far each of the first five steps moves the weights, over their size.
 
 Remedy: lower the rate, or widen the sweep downward. Safe.
 
@@ -16,13 +17,16 @@ Networks, section 3.3 (the range test).
 """
 
 import math
+import statistics
 
 from trainwell.core.records.evidence import LearningCurves, LrSweep
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
-from trainwell.diagnosis.forked import confirmation, end, helped, is_stuck
+from trainwell.core.records.steps import Steps
+from trainwell.diagnosis.forked import are_opposed, confirmation, end, helped, is_stuck
 from trainwell.diagnosis.measures import blows_up, drop, trace
+from trainwell.diagnosis.places import called_at
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -38,6 +42,10 @@ BELOW = 0.1
 WORTH_MORE = 0.01
 """Factor of the rates that are tried beside it: two decades are the usual error."""
 
+THROWN, FIRST = 0.3, 5
+"""Of their size that a step moves a network's weights, its median layer in its median step; and of how many first
+steps. Around 0.001 is usual, and Adam's first steps move torch's own start of small networks by 0.02 to 0.05."""
+
 
 def tries(observation: Observation) -> tuple[Fork, ...]:
     """A script's first steps again at lower rates, where they lead nowhere."""
@@ -52,7 +60,9 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     sweep = observation.lr_sweep
     if sweep is None:
         at = observation.steps.optimizer_at if observation.steps else Where()
-        return _forked(observation.forks, _chance(observation), at) if observation.forks else ()
+        if observation.forks is None:
+            return _thrown(observation.steps) if observation.steps else ()
+        return _forked(observation.forks, _chance(observation), at)
     return _sweep(sweep) or _training(sweep, observation.curves)
 
 
@@ -64,7 +74,7 @@ def _forked(forks: Forks, chance: float, at: Where) -> tuple[Finding, ...]:
     if not is_stuck(forks.unchanged, chance=chance):
         return ()
     lower = [each for each in forks.changed if each.changed == "learning rate" and each.factor < 1]
-    better = [each for each in lower if helped(forks.unchanged, each.values, gain=BELOW)]
+    better = [each for each in lower if helped(forks, each, gain=BELOW)]
     if not better:
         return ()
     mildest = max(better, key=lambda each: each.factor)
@@ -83,6 +93,32 @@ def _forked(forks: Forks, chance: float, at: Where) -> tuple[Finding, ...]:
             "warning", message, evidence=numbers, cause=cause, remedies=(remedy,), where=at, confirmed_by=shown
         ),
     )
+
+
+def _thrown(steps: Steps) -> tuple[Finding, ...]:
+    """Of several networks, whose trainings cannot be compared, one whose first steps replace its weights."""
+    ratios: dict[int, list[float]] = {}
+    for layer in steps.course:
+        moved = [each for each in layer.update if math.isfinite(each)][:FIRST]
+        if len(moved) == FIRST:
+            ratios.setdefault(layer.network, []).append(statistics.median(moved))
+    if not ratios or not are_opposed(steps):
+        return ()
+    network, furthest = max(
+        ((each, statistics.median(found)) for each, found in ratios.items()), key=lambda each: each[1]
+    )
+    if furthest <= THROWN:
+        return ()
+    names = [each.name for each in steps.course if each.network == network]
+    message = (
+        f'Each of the first {FIRST} steps moves the weights of the network with layer "{names[0]}" by '
+        f"{number(furthest)} of their size; around 0.001 is usual."
+    )
+    remedy = Remedy(text="Lower its optimizer's learning rate to a hundredth.")
+    cause = "Nothing of what was drawn is left after a few steps: the learning rate is too high."
+    numbers = {"ratio": furthest, "layers": len(ratios[network])}
+    where = called_at(names[0], steps)
+    return (RULE.finding("warning", message, evidence=numbers, cause=cause, remedies=(remedy,), where=where),)
 
 
 def _sweep(sweep: LrSweep) -> tuple[Finding, ...]:

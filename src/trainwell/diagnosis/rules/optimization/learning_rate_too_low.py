@@ -24,7 +24,7 @@ from trainwell.core.records.evidence import LearningCurves, LrSweep
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import RatesSeen
+from trainwell.core.records.seen.updates import RatesSeen
 from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped
 from trainwell.diagnosis.measures import blows_up, fall, fall_error, trace
 from trainwell.diagnosis.rule import Rule
@@ -80,7 +80,7 @@ def tries(observation: Observation) -> tuple[Fork, ...]:
     lower = next((each for each in _rates_tried(observation.forks) if each.factor == LOWER), None)
     if observation.forks is None or lower is None:
         return (Fork(changed="learning rate", factor=LOWER),)
-    if helped(observation.forks.unchanged, lower.values, gain=DOWN):
+    if helped(observation.forks, lower, gain=DOWN):
         return ()
     return tuple(Fork(changed="learning rate", factor=factor) for factor in HIGHER)
 
@@ -118,7 +118,7 @@ def _forked(forks: Forks, planned: int, at: Where) -> tuple[Finding, ...]:
     tried = {each.factor: each for each in _rates_tried(forks)}
     higher = [each for each in tried.values() if each.factor > 1]
     first, last = forks.unchanged[0], end(forks.unchanged)
-    if LOWER not in tried or not higher or helped(forks.unchanged, tried[LOWER].values, gain=DOWN):
+    if LOWER not in tried or not higher or helped(forks, tried[LOWER], gain=DOWN):
         return ()
     # What hardly moves shows what the batches are: later ones may be harder than the first.
     still, best = end(tried[LOWER].values), min(higher, key=lambda each: end(each.values))

@@ -22,7 +22,9 @@ import math
 
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import ComparisonSeen, LossSeen, SimpleFits, Steps
+from trainwell.core.records.seen.data import SimpleFits
+from trainwell.core.records.seen.losses import ComparisonSeen, LossSeen
+from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number, percent
 

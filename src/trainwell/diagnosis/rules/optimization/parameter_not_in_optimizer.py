@@ -18,7 +18,9 @@ Real Faults in Deep Learning Systems.
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import LayerSeen, OptimizerSeen, Steps
+from trainwell.core.records.seen.networks import LayerSeen
+from trainwell.core.records.seen.updates import OptimizerSeen
+from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted
 

@@ -18,7 +18,8 @@ References: PyTorch, Autograd mechanics; Humbatova et al. 2020, Taxonomy of Real
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import CutSeen, LayerSeen, Steps
+from trainwell.core.records.seen.networks import CutSeen, LayerSeen
+from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted
 

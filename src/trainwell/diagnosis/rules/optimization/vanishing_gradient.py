@@ -25,6 +25,8 @@ VANISHED = 0.01
 at 0.06 (3 layers), validation loss 0.31 in place of 0.15 at 0.03 (4 layers), 0.76 at 0.009, 1.4 at 0.001.
 Healthy networks lie between 0.2 and 1.3."""
 
+GONE = 1e-6
+"""Last hidden layer over the output layer, below which no hidden layer gets any."""
 CERTAIN = 0.001
 """Ratio below which it is told where no other training can be compared. At 0, a branch may begin at zero and let the
 gradient through later."""
@@ -42,6 +44,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     if len(hidden) < 2 or not hidden[-1].gradient_std > 0:
         return ()
     first, last = hidden[0], hidden[-1]
+    if layers[-1].weight_std > 0 and layers[-1].gradient_std > 0 and last.gradient_std < GONE * layers[-1].gradient_std:
+        last = layers[-1]
     ratio = first.gradient_std / last.gradient_std
     if ratio >= VANISHED:
         return ()

@@ -22,7 +22,7 @@ Dropout.
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import ModeSeen
+from trainwell.core.records.seen.networks import ModeSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted
 

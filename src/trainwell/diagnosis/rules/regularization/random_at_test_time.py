@@ -18,7 +18,7 @@ default).
 
 from trainwell.core.records.finding import Finding, Remedy, Severity, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import DropoutSeen
+from trainwell.core.records.seen.networks import DropoutSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, percent
 

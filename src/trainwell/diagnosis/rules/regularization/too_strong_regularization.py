@@ -20,7 +20,8 @@ import math
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import DecaySeen, DropoutSeen
+from trainwell.core.records.seen.networks import DropoutSeen
+from trainwell.core.records.seen.updates import DecaySeen
 from trainwell.diagnosis.forked import GAIN, confirmation, end, helped, is_stuck
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
@@ -56,7 +57,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     decay, dropout = _decay(observation), _dropout(observation)
     # Dropout makes any loss a little higher, decay does not.
     gain = BELOW if dropout is None else GAIN
-    if without is None or not helped(forks.unchanged, without.values, gain=gain):
+    if without is None or not helped(forks, without, gain=gain):
         return ()
     better = end(without.values)
     others = [end(each.values) for each in forks.changed if each.changed == "learning rate"]

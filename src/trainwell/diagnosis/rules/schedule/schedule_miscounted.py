@@ -22,7 +22,7 @@ import math
 
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
-from trainwell.core.records.steps import ScheduleSeen
+from trainwell.core.records.seen.updates import ScheduleSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number, percent
 

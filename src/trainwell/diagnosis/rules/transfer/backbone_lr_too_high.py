@@ -91,7 +91,7 @@ def _better(observation: Observation, forks: Forks) -> list[Fork]:
     return [
         each
         for each in lower
-        if helped(forks.unchanged, each.values, gain=BELOW)
+        if helped(forks, each, gain=BELOW)
         or (
             len(each.values) >= SHORTEST
             and end(each.values) < min(kept, FOLD * lowest)

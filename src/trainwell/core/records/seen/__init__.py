@@ -1,0 +1,1 @@
+"""What ears hear of a training, a noun a record."""
