@@ -22,9 +22,9 @@ def digits() -> tuple[Tensor, Tensor]:
     return torch.tensor(pixels / 16 - 0.3, dtype=torch.float32), torch.tensor(labels)
 
 
-def network(*last: nn.Module) -> nn.Sequential:
+def network(*last: nn.Module, given: int = 64) -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10), *last)
+    return nn.Sequential(nn.Linear(given, 64), nn.ReLU(), nn.Linear(64, 10), *last)
 
 
 def without_zero_grad(model: nn.Module, batch: Any, loss: Callable[..., Any], optimizer: Optimizer) -> Any:
@@ -40,8 +40,9 @@ def half_given(data: tuple[Tensor, Tensor]) -> Setup:
 
 
 def scaled(data: tuple[Tensor, Tensor]) -> Setup:
-    inputs = data[0] * torch.logspace(-1.5, 2, 64)
-    return Setup(network(), train=(inputs, data[1]), optimizer=lambda given: SGD(given, lr=0.05), batch_size=32)
+    others = 300 * torch.randn(len(data[0]), 4, generator=torch.Generator().manual_seed(0))
+    inputs = torch.cat([data[0], others], dim=1)
+    return Setup(network(given=68), train=(inputs, data[1]), optimizer=lambda given: SGD(given, lr=0.1), batch_size=32)
 
 
 def fast(data: tuple[Tensor, Tensor]) -> Setup:

@@ -169,7 +169,7 @@ def _checked(
         wanted, why = _forks_wanted(heard, observations, diagnoses, left=left, once=once, select=select)
         wanted = tuple(each for each in wanted if not any(is_alike(each, other) for other in made))
         wanted = wanted[: _rounds(left, heard) * AT_ONCE]
-        proven = [each for each in _joined(diagnoses).findings if each.severity == "error" or each.confirmed_by]
+        proven = [each for each in _joined(diagnoses).findings if each.severity != "info" and _is_proven(each)]
         if tell is not None and proven and (wanted or fix) and not told:
             told = True
             tell(proven[0])
@@ -199,6 +199,11 @@ def _checked(
         ignored=len(said.findings) - len(kept),
         forks=observations[0].forks,
     )
+
+
+def _is_proven(finding: Finding) -> bool:
+    """Whether nothing that is still tried can make it another finding's consequence."""
+    return finding.confirmed_by is not None or (finding.severity == "error" and finding.code not in EXPLAINED)
 
 
 def _mended(

@@ -125,7 +125,8 @@ def test_json_is_one_object_and_nothing_else(check: Check) -> None:
     done = check("broadcast_loss.py", "--json", cwd=EXAMPLES)
     assert done.returncode == 1
     found = json.loads(done.stdout)
-    assert (found["schema"], found["headline"], found["steps"]) == (1, "OPT016", 300)
+    assert (found["schema"], found["headline"]) == (1, "OPT016")
+    assert 30 <= found["steps"] <= 300
     finding = found["findings"][0]
     assert finding["where"] == {
         "layer": None,
@@ -195,11 +196,11 @@ def test_annotations_for_github(check: Check) -> None:
 @pytest.mark.parametrize(
     ("table", "status", "said"),
     [
-        ('ignore = ["OPT016"]', 0, ""),
+        ('ignore = ["OPT016", "DAT009"]', 0, ""),
         ('select = ["OPT016"]\nfail-on = "error"\nsteps = 4', 1, "1 finding in 4 optimizer steps"),
         ('fail-on = "never"', 0, ""),
         ('ignored = ["OPT016"]', 2, 'has no key "ignored". Did you mean "ignore"?'),
-        ('ignore = ["opt016"]', 0, ""),
+        ('ignore = ["opt016", "dat009"]', 0, ""),
         ("steps = true", 2, "`steps` of [tool.trainwell.check]"),
         ('ignore = "OPT016"', 2, "`ignore` of [tool.trainwell.check]"),
         ("= 3", 2, "A configuration must be TOML"),

@@ -26,8 +26,8 @@ from trainwell.core.records.trial import Score
 
 def all_records() -> list[type]:
     found: dict[str, type] = {}
-    for info in pkgutil.iter_modules(rooms.__path__):
-        module = importlib.import_module(f"trainwell.core.records.{info.name}")
+    for info in pkgutil.walk_packages(rooms.__path__, f"{rooms.__name__}."):
+        module = importlib.import_module(info.name)
         for value in vars(module).values():
             if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.__name__:
                 found[value.__name__] = value

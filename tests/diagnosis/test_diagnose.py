@@ -25,7 +25,7 @@ def test_nothing_measured_nothing_run() -> None:
     assert diagnosis.passed
     assert [line.code for line in diagnosis.not_run] == list(RULES)
     why = {line.code: line.why for line in diagnosis.not_run}
-    assert why["DAT009"] == "not measured: look, curves, data, steps, initial loss"
+    assert why["DAT009"] == "not measured: look, curves, data, steps, initial loss, forks"
     assert why["OPT010"] == "not measured: small sample"
     assert why["OPT014"] == "not measured: initial loss, steps, curves"
 

@@ -80,7 +80,7 @@ FOLLOWS_FROM: dict[str, tuple[str, ...]] = {
     "INI001": ("OPT018",),
     "INI003": ("TRF001",),
     "INI002": ("INI001", "ACT003"),
-    "INI004": ("DAT001", "DAT004", "OPT014", "INI003", "INI005", "ACT001", "TRF001"),
+    "INI004": ("DAT001", "DAT003", "DAT004", "OPT014", "INI003", "INI005", "ACT001", "TRF001"),
     "INI005": ("INI001", "INI002", "INI003", "ACT001", "ACT002", "ACT003"),
     "ACT001": ("INI003",),
     "ACT002": ("INI001",),

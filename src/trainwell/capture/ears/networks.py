@@ -112,8 +112,8 @@ class Networks(Ear):
                     options=kept(dict(call.options)),
                     output=first_shape(call.outputs),
                     where=user_line(),
-                    samples=self._by_rows(call) or self._samples(),
-                    first=self._by_rows(call) > 0 or self._are_gathered(call),
+                    samples=self._samples() or self._by_rows(call),
+                    first=self._are_gathered(call) or (not self._samples() and self._by_rows(call) > 0),
                 )
             )
         elif self.scene.taken == 1:

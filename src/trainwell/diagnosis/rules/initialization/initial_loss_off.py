@@ -23,6 +23,7 @@ import math
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped, is_alike
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -42,6 +43,12 @@ GAIN = 0.05
 """Share of the loss by which another training must come down further: that it starts too high is a fact, and how much
 of that a few hundred steps make good is what is asked."""
 
+LOUD, FALLS = 0.5, 2.0
+"""Deviation of embeddings from which on smaller ones are tried where a loss is written by hand; and times that it must
+start above where it comes to, and above where it starts with those."""
+
+SMALLER = Fork(changed="embeddings of deviation 0.02")
+
 ERRORS = 3.0
 """Standard errors of the measured loss."""
 
@@ -50,7 +57,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the start with zero output and with the best constant."""
     seen = observation.initial_loss
     if seen is None or not math.isfinite(seen.measured):
-        return ()
+        return _with_smaller_tables(observation)
     excess = seen.measured - seen.zero_output
     missing = seen.best_constant - seen.measured
     numbers = {
@@ -95,6 +102,46 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     return ()
 
 
+def tries(observation: Observation) -> tuple[Fork, ...]:
+    """A script's steps again with smaller embeddings, where what its loss should start at cannot be told."""
+    return (SMALLER,) if _may_start_too_high(observation) else ()
+
+
+def _may_start_too_high(observation: Observation) -> bool:
+    """Whether tables of embeddings are as torch draws them, and the loss comes down to half and less."""
+    seen, steps = observation.initial_loss, observation.steps
+    if seen is None or steps is None or math.isfinite(seen.measured) or len(steps.values) < SHORTEST:
+        return False
+    tables = [each for each in seen.layers if each.kind in ("Embedding", "EmbeddingBag") and each.weight_std > LOUD]
+    return bool(tables) and steps.values[0] > FALLS * end(steps.values) > 0
+
+
+def _with_smaller_tables(observation: Observation) -> tuple[Finding, ...]:
+    steps, forks = observation.steps, observation.forks
+    if steps is None or forks is None or not _may_start_too_high(observation):
+        return ()
+    made = next((each for each in forks.changed if is_alike(each, SMALLER)), None)
+    if made is None or not helped(forks, made) or not made.values[0] < steps.values[0] / FALLS:
+        return ()
+    return (
+        RULE.finding(
+            "warning",
+            f"The untouched network's loss is {number(steps.values[0])}, but {number(made.values[0])} with embeddings "
+            f"of deviation 0.02; from there, {len(made.values)} steps come to {number(end(made.values))} in place of "
+            f"{number(end(steps.values))}.",
+            evidence={
+                "measured": steps.values[0],
+                "with_small_tables": made.values[0],
+                "end": end(steps.values),
+                "end_with_small_tables": end(made.values),
+            },
+            cause="The embeddings deviate by 1, as torch draws them, and their products by the root of their width.",
+            remedies=(Remedy(text="Draw the embeddings with a standard deviation of 0.02, or of 1/width."),),
+            confirmed_by=confirmation(forks, made),
+        ),
+    )
+
+
 def _is_regression(observation: Observation) -> bool:
     if observation.data is not None:
         return observation.data.task == "regression"
@@ -106,9 +153,10 @@ RULE = Rule(
     code="INI004",
     name="initial-loss-off",
     needs=("initial_loss",),
-    reads=("data", "steps"),
+    reads=("data", "steps", "forks"),
     find=find,
+    tries=tries,
     page=__doc__ or "",
     gain=GAIN,
-    confirmed_by=(Fork(changed="redrawn weights"), Fork(changed="embeddings of deviation 0.02")),
+    confirmed_by=(Fork(changed="redrawn weights"), SMALLER),
 )

@@ -78,8 +78,9 @@ def _few(observation: Observation) -> list[NormSeen]:
 
 
 def _worth(norm: NormSeen) -> float:
-    """Independent numbers a channel."""
-    return norm.values if math.isnan(norm.independent) else min(norm.values, norm.independent)
+    """Independent numbers a channel; of few, each is counted."""
+    known = not math.isnan(norm.independent) and norm.values >= FEW
+    return min(norm.values, norm.independent) if known else norm.values
 
 
 def _finding(severity: Severity, few: Sequence[NormSeen], *, said: str = "", shown: Confirmed | None = None) -> Finding:
