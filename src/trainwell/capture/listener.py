@@ -113,6 +113,9 @@ class Listener:
             name: [ear for ear in self.ears if name in ear.functions] for ear in self.ears for name in ear.functions
         }
 
+        self._mode = _Functions(self._functions, self._undisturbed)
+        self._stepping_alone = False
+
     def heard(self) -> Steps:
         """Everything so far, as the section `steps`."""
         fields: dict[str, Any] = {}
@@ -203,7 +206,7 @@ class Listener:
                 for wanted in ear.tellings():
                     stack.enter_context(told(wanted, self._undisturbed))
             stack.enter_context(self._backward_told())
-            stack.enter_context(_on_stack(_Functions(self._functions, self._undisturbed)))
+            stack.enter_context(_on_stack(self._mode))
             self._open = stack.pop_all()
 
     @contextmanager
@@ -258,11 +261,23 @@ class Listener:
         )
         self._tell(self._passed, call)
 
-    def _before_step(self, optimizer: Optimizer, _args: Any, _options: Any) -> None:
+    def _before_step(self, optimizer: Optimizer, args: Any, options: Any) -> None:
         self.scene.optimizers.setdefault(id(optimizer), optimizer)
         self._tell(self._stepping, optimizer)
+        # An optimizer's own arithmetic, a dozen calls for each tensor, is of no concern; a closure's is.
+        self._step_over()
+        modes = torch.overrides._get_current_function_mode_stack()
+        if all(each is None for each in (*args[1:], *options.values())) and modes and modes[-1] is self._mode:
+            torch.overrides._pop_mode()
+            self._stepping_alone = True
+
+    def _step_over(self) -> None:
+        if self._stepping_alone:
+            self._stepping_alone = False
+            torch.overrides._push_mode(self._mode)
 
     def _after_step(self, optimizer: Optimizer, _args: Any, _options: Any) -> None:
+        self._step_over()
         self.scene.taken += 1
         if self._open is not None:
             self._tell(self._stepped, optimizer)
@@ -277,7 +292,7 @@ class Listener:
         if self._deaf:
             return
         self.scene.wants_gradients = torch.is_grad_enabled()
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with torch._C.DisableTorchFunction(), torch.no_grad():
             for method in methods:
                 try:
                     method(*given)
@@ -289,7 +304,7 @@ class Listener:
         if self._deaf:
             return
         try:
-            with torch.no_grad(), torch._C.DisableTorchFunction():
+            with torch._C.DisableTorchFunction(), torch.no_grad():
                 work(*given)
         except Exception as error:  # whatever it is, the script goes on
             self._trouble(work, error)

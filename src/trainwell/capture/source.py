@@ -49,7 +49,7 @@ def line_of(file: str, line: int | None) -> Where:
         file: as its code has it.
         line: its number; None: not known.
     """
-    return Where(file=os.path.relpath(file) if _is_near(file) else file, line=line)
+    return Where(file=_shown(file), line=line)
 
 
 def is_ignored(code: str, where: Where) -> bool:
@@ -79,5 +79,6 @@ def is_own(file: str) -> bool:
 
 
 @functools.cache
-def _is_near(file: str) -> bool:
-    return os.path.realpath(file).startswith(os.path.realpath(Path.cwd()) + os.sep)
+def _shown(file: str) -> str:
+    near = os.path.realpath(file).startswith(os.path.realpath(Path.cwd()) + os.sep)
+    return os.path.relpath(file) if near else file

@@ -365,8 +365,8 @@ ROWS: tuple[Row, ...] = (
         fires="table of deviation one, by hand",
         misses="table of a fiftieth, by hand",
         severity="warning",
-        message="The untouched network's loss is #, but # with embeddings of deviation #; from there, # steps come to # "
-        "in place of #.",
+        message="The untouched network's loss is #, but # with embeddings of deviation #; from there, # steps come to "
+        "# in place of #.",
         threshold="LOUD",
         changed_to=1e9,
     ),
