@@ -271,13 +271,13 @@ class _Alike(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options, name = dict(kwargs or {}), getattr(func, "__name__", "")
-        if name == "cross_entropy" and options.get("weight") is None and not any(x is not None for x in args[2:3]):
+        own = [*args[2:], options.get("weight"), options.get("pos_weight")]
+        if name in ("cross_entropy", "binary_cross_entropy_with_logits") and all(each is None for each in own):
             outputs, labels = (args[0] if args else options["input"]), (args[1] if len(args) > 1 else options["target"])
-            if outputs.ndim == 2 and labels.ndim == 1 and not labels.is_floating_point():
-                args, options["weight"] = args[:2], self._weights(labels, outputs.shape[1]).to(outputs)
-        elif name == "binary_cross_entropy_with_logits" and options.get("pos_weight") is None:
-            outputs, labels = (args[0] if args else options["input"]), (args[1] if len(args) > 1 else options["target"])
-            if outputs.numel() == len(outputs):
+            if name == "cross_entropy" and outputs.ndim == 2 and labels.ndim == 1 and not labels.is_floating_point():
+                options["weight"] = self._weights(labels, outputs.shape[1]).to(outputs)
+                args = args[:2]
+            elif name != "cross_entropy" and outputs.numel() == len(outputs):
                 absent, present = self._weights(labels.detach().flatten().long(), 2).to(outputs)
                 options["weight"] = torch.where(labels > 0, present, absent)
                 args = args[:2]

@@ -21,6 +21,8 @@ FEW_SAMPLES = 4
 """In a batch, up to which it is asked whether their numbers are independent."""
 APART = 4
 """Calls between two batches that are compared: of those right after each other, one may be made of the other."""
+BATCHES = (8, 64)
+"""Pairs of batches that are compared, at least and at most: of later ones, weights have moved between them."""
 COMPARED = 64
 """Numbers of the layer before that are compared with what they were: who moves a layer moves them all."""
 
@@ -128,12 +130,12 @@ class _Norm:
         axes = [0, *range(2, given.ndim)]
         mean = given.mean(dim=axes)
         self.within.append(given.var(dim=axes, correction=0).double())
-        if len(self.means) == APART:
+        if len(self.means) == APART and len(self.between) < BATCHES[1]:
             self.between.append((mean - self.means[0]).square().double() / 2)
         self.means.append(mean)
 
     def _independent(self) -> float:
-        if not self.between:
+        if len(self.between) < BATCHES[0]:
             return math.nan
         between, within = torch.stack(self.between).mean(dim=0), torch.stack(self.within).mean(dim=0)
         # The variance of all numbers is that within batches and that between them.
