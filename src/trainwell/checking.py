@@ -176,7 +176,7 @@ def _checked(
         if not wanted:
             break
         with ThreadPoolExecutor(at_once) as pool:
-            made += pool.map(partial(_with_values, partial(run, seconds=left)), wanted)
+            made += pool.map(partial(_with_values, partial(run, seconds=left), heard.steps.taken), wanted)
         # What was learnt of them may give reason for others.
         forks = Forks(
             unchanged=heard.steps.values,
@@ -293,11 +293,12 @@ def _incomparable(steps: Steps) -> str:
     return ""
 
 
-def _with_values(run: Callable[..., Heard], fork: Fork) -> Fork:
+def _with_values(run: Callable[..., Heard], taken: int, fork: Fork) -> Fork:
     heard = run(fork=fork)
     if heard.steps is None:
         return fork
-    fork = replace(fork, values=heard.steps.values)
+    # One that would end by itself may go on where it trains better.
+    fork = replace(fork, values=heard.steps.values[:taken])
     seen = heard.steps.classes
     return replace(fork, by_class=seen.losses, tested_by_class=seen.tested_losses) if seen else fork
 

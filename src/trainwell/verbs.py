@@ -105,8 +105,8 @@ def check(
             checking.check(str(target), arguments, steps=steps, seconds=float(budget_seconds), fix=fix, select=select)
         )
     setup = target if isinstance(target, Setup) else Setup(target, train=data, **fields)
-    found = checking.check_setup(setup, steps=steps, seconds=float(budget_seconds), fix=fix, select=select)
-    return CheckReport(found, setup)
+    options: dict[str, Any] = {"steps": steps, "seconds": float(budget_seconds), "select": select}
+    return CheckReport(checking.check_setup(setup, fix=fix, **options), setup, options)
 
 
 def watch(*, select: tuple[str, ...] | None = None, tell: Callable[[Finding], None] | None = None) -> Watch:

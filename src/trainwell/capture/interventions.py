@@ -139,12 +139,16 @@ def _standardized(_fork: Fork) -> Iterator[None]:
 
 @contextmanager
 def _constant_input(_fork: Fork) -> Iterator[None]:
-    """The first network with weights sees one number for each feature, in all samples and places: its first mean."""
+    """The first network with weights sees one number for each feature, in all samples and places: its first mean.
+
+    One that is given several tensors, or none by position, is left as it is.
+    """
     state: dict[str, Tensor] = {}
 
     def change(_module: nn.Module, inputs: Any) -> Any:
         given = inputs[0] if inputs else None
-        if not isinstance(given, Tensor) or not given.ndim or not given.numel():
+        several = sum(isinstance(each, Tensor) for each in inputs) > 1
+        if several or not isinstance(given, Tensor) or not given.ndim or not given.numel():
             return None
         if not given.is_floating_point():
             return (torch.full_like(given, state.setdefault("first", given.detach().flatten()[0]).item()), *inputs[1:])
@@ -265,7 +269,7 @@ def _classes_alike(_fork: Fork) -> Iterator[None]:
 class _Alike(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
-        self.counts: Tensor | None = None
+        self.counts: dict[int, Tensor] = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -277,19 +281,18 @@ class _Alike(TorchFunctionMode):
             if name == "cross_entropy" and outputs.ndim == 2 and labels.ndim == 1 and not labels.is_floating_point():
                 options["weight"] = self._weights(labels, outputs.shape[1]).to(outputs)
                 args = args[:2]
-            elif name != "cross_entropy" and outputs.numel() == len(outputs):
+            elif name != "cross_entropy" and outputs.ndim and outputs.numel() == len(outputs):
                 absent, present = self._weights(labels.detach().flatten().long(), 2).to(outputs)
                 options["weight"] = torch.where(labels > 0, present, absent)
                 args = args[:2]
         return func(*args, **options)
 
     def _weights(self, labels: Tensor, classes: int) -> Tensor:
-        known = labels[(labels >= 0) & (labels < classes)]
+        known = labels[(labels >= 0) & (labels < classes)].cpu()
+        counts = self.counts.setdefault(classes, torch.zeros(classes, dtype=torch.long))
         if torch.is_grad_enabled():
-            counts = torch.bincount(known, minlength=classes)
-            self.counts = counts if self.counts is None or len(self.counts) != classes else self.counts + counts
-        counts = self.counts if self.counts is not None else torch.ones(classes, dtype=torch.long)
-        return counts.sum() / (classes * counts.clamp(min=1))
+            counts += torch.bincount(known, minlength=classes)
+        return counts.sum().clamp(min=1) / (classes * counts.clamp(min=1))
 
 
 @contextmanager

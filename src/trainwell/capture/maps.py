@@ -137,6 +137,7 @@ def linear_pairs(root: Any) -> Iterator[LinearPair]:
             through=through,
             weights=weights,
             enough=enough,
+            network=first.network,
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainwell.capture.given import Setup, begin, usual_loss, usual_step
+from trainwell.capture.given import Setup, begin, draws_kept, usual_loss
 from trainwell.capture.interventions import by_feature, feature_axis, redraw
 from trainwell.core.records.finding import Finding
 from trainwell.diagnosis.wording import number
@@ -135,7 +135,8 @@ def _cleared(setup: Setup, _finding: Finding) -> _Made:
 
 
 def _in_training(setup: Setup, _finding: Finding) -> _Made:
-    own = setup.step or usual_step
+    with draws_kept(setup.train, setup.val):
+        own = begin(setup).step
 
     def step(model: nn.Module, batch: Any, loss: Callable[..., Any], optimizer: Any) -> Any:
         model.train()
@@ -156,10 +157,13 @@ def _without_activation(setup: Setup, finding: Finding) -> _Made:
 
 def _in_one_shape(setup: Setup, _finding: Finding) -> _Made:
     own = setup.loss or usual_loss
+    if setup.step is not None or hasattr(setup.model, "training_step"):
+        # They bring their own loss.
+        return None
 
     def loss(outputs: Tensor, targets: Tensor) -> Any:
         fits = outputs.shape != targets.shape and outputs.numel() == targets.numel()
-        return own(outputs, targets.view_as(outputs) if fits else targets)
+        return own(outputs, targets.reshape(outputs.shape) if fits else targets)
 
     return replace(setup, loss=loss), "the targets have the outputs' shape."
 

@@ -103,7 +103,7 @@ def _told(rule: Rule, observation: Observation) -> tuple[Finding, ...]:
         return found
 
     def stands(finding: Finding) -> bool:
-        if finding.severity != "warning":
+        if finding.severity != "warning" or finding.confirmed_by is not None:
             return True
         return observation.forks is None and rule.certain is not None and rule.certain(finding)
 

@@ -1,7 +1,8 @@
 """What a check found, as a person meets it in Python: findings, JSON, a page, a notebook's cell."""
 
 import html
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
@@ -69,10 +70,12 @@ class CheckReport:
     Attributes:
         checked: everything that was observed and said.
         setup: that was checked; None: it was a script.
+        options: of that check: steps, seconds, select.
     """
 
     checked: Checked
     setup: Setup | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -105,7 +108,7 @@ class CheckReport:
                 f"`fix` changes a Setup, but {self.checked.target} is a script. Check it with fix=True: the remedies "
                 "that are proven come as changes of its lines."
             )
-        return fix(self.setup, self.checked)
+        return fix(self.setup, self.checked, **self.options)
 
     def to_plain(self) -> dict[str, Any]:
         """What `to_json` writes, as dicts and lists."""

@@ -1,6 +1,5 @@
 """What each class costs: of samples that a loss function counts as they come."""
 
-import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -16,11 +15,13 @@ from trainwell.core.records.seen.losses import ClassesSeen
 
 MOST_CLASSES = 20
 """Of more, the rare ones are seen too seldom in a few hundred steps."""
+IGNORED = -100
+"""The class that cross-entropy passes over where nothing else is said."""
 MOST = 1000
 """Calls whose losses are kept."""
 
-_Costs = tuple[int, Tensor, Tensor, int]
-"""Steps taken before; of each class, the sum of its samples' losses, and their number; how many were answered right."""
+_Costs = tuple[int, Tensor, Tensor, Tensor]
+"""Steps taken before; of each class, the sum of its samples' losses, their number, and how many are answered right."""
 
 
 class Classes(Ear):
@@ -31,7 +32,7 @@ class Classes(Ear):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.where: Where | None = None
-        self.weighted = False
+        self.weighted = self.binary = False
         self.counts = torch.zeros(0, dtype=torch.long)
         self.trained: deque[_Costs] = deque(maxlen=MOST)
         self.held_out: deque[_Costs] = deque(maxlen=MOST)
@@ -48,13 +49,14 @@ class Classes(Ear):
         if not self._are_samples or inside or not isinstance(found, Tensor):
             return
         given = dict(zip(("input", "target", "weight"), args, strict=False)) | options
-        asked = _asked(name, given["input"].detach(), given["target"].detach())
+        ignored = given.get("ignore_index", IGNORED)
+        asked = _asked(name, given["input"].detach().float().cpu(), given["target"].detach().cpu(), ignored)
         if asked is None:
             return
         losses, labels, right, classes = asked
         costs = torch.bincount(labels, weights=losses.double(), minlength=classes)
         counts = torch.bincount(labels, minlength=classes)
-        seen = self.scene.taken, costs, counts, int(right.sum())
+        seen = self.scene.taken, costs, counts, torch.bincount(labels[right], minlength=classes)
         if not found.requires_grad:
             if self.where and classes == len(self.counts):
                 self.held_out.append(seen)
@@ -62,6 +64,7 @@ class Classes(Ear):
         where = user_line()
         if self.where is None:
             self.where, self.counts = where, torch.zeros(classes, dtype=torch.long)
+            self.binary = name != "cross_entropy"
         if where != self.where or classes != len(self.counts):
             return
         self.weighted = self.weighted or any(given.get(each) is not None for each in ("weight", "pos_weight"))
@@ -83,23 +86,24 @@ class Classes(Ear):
                 right=right,
                 tested_right=tested_right,
                 weighted=self.weighted,
+                binary=self.binary,
                 where=self.where,
             )
         }
 
-    def _mean(self, calls: Iterable[_Costs]) -> tuple[tuple[int, ...], tuple[float, ...], float]:
-        """Samples of each class in the last third of the steps, what one costs, and the share answered right."""
+    def _mean(self, calls: Iterable[_Costs]) -> tuple[tuple[int, ...], tuple[float, ...], tuple[int, ...]]:
+        """Samples of each class in the last third of the steps, what one costs, and how many are answered right."""
         since = self.scene.taken - self.scene.taken // 3
         last = [seen for seen in calls if seen[0] >= since]
         if not last:
-            return (), (), math.nan
+            return (), (), ()
         costs = torch.stack([each for _, each, _, _ in last]).sum(dim=0)
         counts = torch.stack([each for _, _, each, _ in last]).sum(dim=0)
-        right = sum(each for _, _, _, each in last) / max(int(counts.sum()), 1)
-        return tuple(counts.tolist()), tuple((costs / counts).tolist()), right
+        right = torch.stack([each for _, _, _, each in last]).sum(dim=0)
+        return tuple(counts.tolist()), tuple((costs / counts).tolist()), tuple(right.tolist())
 
 
-def _asked(name: str, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, int] | None:
+def _asked(name: str, outputs: Tensor, targets: Tensor, ignored: int) -> tuple[Tensor, Tensor, Tensor, int] | None:
     """Of each sample the loss, the class, and whether it is answered right; and how many classes there are.
 
     None: these are no classes of samples.
@@ -112,11 +116,11 @@ def _asked(name: str, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor,
             or not 2 <= outputs.shape[1] <= MOST_CLASSES
         ):
             return None
-        counted = (targets >= 0) & (targets < outputs.shape[1])
+        counted = (targets >= 0) & (targets < outputs.shape[1]) & (targets != ignored)
         outputs, targets = outputs[counted], targets[counted].long()
         losses = F.cross_entropy(outputs.float(), targets, reduction="none")
         return losses, targets, outputs.argmax(dim=1) == targets, outputs.shape[1]
-    if outputs.numel() != len(outputs) or targets.numel() != len(outputs):
+    if not outputs.ndim or outputs.numel() != len(outputs) or targets.numel() != len(outputs):
         return None
     outputs, targets = outputs.flatten().float(), targets.flatten().float()
     if not bool(((targets == 0) | (targets == 1)).all()):

@@ -137,10 +137,13 @@ class _Norm:
     def _independent(self) -> float:
         if len(self.between) < BATCHES[0]:
             return math.nan
-        between, within = torch.stack(self.between).mean(dim=0), torch.stack(self.within).mean(dim=0)
+        # A jump of the weights is one pair's, and of a square of normal numbers the median is 0.455 of the mean.
+        between = torch.stack(self.between).median(dim=0).values / 0.455
+        within = torch.stack(self.within).mean(dim=0)
         # The variance of all numbers is that within batches and that between them.
         found = ((within + between) / between)[between > 0]
-        return found.median().item() if len(found) else math.inf
+        samples = statistics.median(self.samples)
+        return max(found.median().item(), samples) if len(found) else math.inf
 
     def _statistics(self) -> tuple[Tensor | None, Tensor | None]:
         """Running mean and deviation, where they are others than those of a new norm."""

@@ -20,14 +20,14 @@ class Pairs(Ear):
         super().__init__(scene)
         self.pairs: dict[tuple[str | None, str | None], LinearPair] = {}
         self.linear = False
-        self.straight: set[str | None] = set()
+        self.straight: set[int] = set()
 
     def passed(self, call: Passed) -> None:
         if self.scene.taken >= HEARD or not call.with_gradients or not isinstance(call.outputs, Tensor):
             return
         node: Any = call.outputs.grad_fn
         if call.outermost and node is not None and is_straight(node):
-            self.straight |= {self.scene.names.get(id(each)) for each in call.module.modules()}
+            self.straight.add(self.scene.networks.get(id(call.network), -1))
         name = self.scene.names.get(id(call.module))
         if node is None or name is None or not call.inputs or not isinstance(call.inputs[0], Tensor):
             return
@@ -43,7 +43,7 @@ class Pairs(Ear):
             found = list(linear_pairs(root.grad_fn))
             self.linear |= bool(found) and is_linear(root.grad_fn)
             for each in found:
-                each = replace(each, whole=each.first.layer in self.straight)
+                each = replace(each, whole=each.network in self.straight)
                 self.pairs.setdefault((each.first.layer, each.second.layer), each)
 
     def seen(self) -> dict[str, Any]:

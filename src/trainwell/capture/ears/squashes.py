@@ -10,8 +10,8 @@ from trainwell.core.records.finding import Where
 from trainwell.core.records.seen.networks import SquashSeen
 from trainwell.training.observe import saturated_share
 
-NAMES = {"tanh": "tanh", "tanh_": "tanh", "sigmoid": "sigmoid", "sigmoid_": "sigmoid"}
-"""Functions and methods -> the activation."""
+NAMES = ("tanh", "sigmoid")
+"""Functions and methods, none that writes into what it is given: a fork may not change those."""
 
 
 class Squashes(Ear):
@@ -26,10 +26,9 @@ class Squashes(Ear):
     def called(self, name: str, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
         if self.scene.taken or not self.scene.inside or not isinstance(found, Tensor) or not found.requires_grad:
             return
-        kind = NAMES[name]
-        counts = self.lines.setdefault((kind, user_line()), [0, 0.0])
+        counts = self.lines.setdefault((name, user_line()), [0, 0.0])
         counts[0] += found.numel()
-        counts[1] += found.numel() * saturated_share(found.detach().float(), kind)
+        counts[1] += found.numel() * saturated_share(found.detach().float(), name)
 
     def seen(self) -> dict[str, Any]:
         return {

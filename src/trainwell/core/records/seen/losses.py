@@ -72,9 +72,10 @@ class ClassesSeen:
         losses: mean loss of each class in that third, without weights; NaN: none of it came.
         tested: likewise, without gradients: of evaluations.
         tested_losses: likewise.
-        right: share of the samples of that third whose class has the largest output.
+        right: samples of each class of that third for which it has the largest output.
         tested_right: likewise, of evaluations.
         weighted: whether the loss function was given weights.
+        binary: whether they are a yes and a no under the binary cross-entropy.
         where: the line that calls it.
     """
 
@@ -83,8 +84,9 @@ class ClassesSeen:
     losses: tuple[float, ...]
     tested: tuple[int, ...] = ()
     tested_losses: tuple[float, ...] = ()
-    right: float = math.nan
-    tested_right: float = math.nan
+    right: tuple[int, ...] = ()
+    tested_right: tuple[int, ...] = ()
+    binary: bool = False
     weighted: bool = False
     where: Where = Where()
 

@@ -182,6 +182,7 @@ class LinearPair:
         weights: of both.
         enough: weights of one layer that can do all that both can; 0 where that cannot be told.
         whole: whether all that their network computes is linear.
+        network: number of the outermost network that called both.
     """
 
     first: Where
@@ -193,6 +194,7 @@ class LinearPair:
     weights: int
     enough: int = 0
     whole: bool = False
+    network: int = 0
 
 
 @record

@@ -31,10 +31,22 @@ TRIED = 4.0
 """Largest to smallest class of a script, from which it is asked what each class costs: the loss decides, not this."""
 UNLEARNT = 0.5
 """Of what it costs to answer all classes alike, above which a class is not learnt."""
+RECALLED = 0.5
+"""Share of a class's samples that are answered right, from which on it is learnt, whatever the others cost it: weights
+lower a rare class's loss always."""
 FEWEST = 5
 """Samples of a class in the last third of the steps, from which its loss is read."""
 GAIN, LEARNT = 0.05, 0.1
 """Share of the mean of the classes' losses by which weights must lower it, and of the loss of the rare class."""
+BINARY = (
+    "If it matters as much, give the loss `pos_weight=negatives / positives`, or draw the rare one more often "
+    "(`WeightedRandomSampler`)."
+)
+SEVERAL = (
+    "If they matter as much, weigh the classes in the loss (`weight=counts.sum() / counts`), or draw the rare ones "
+    "more often (`WeightedRandomSampler`)."
+)
+"""Remedies."""
 ALIKE = Fork(changed="classes counted alike")
 
 
@@ -71,12 +83,18 @@ def _unlearnt(observation: Observation) -> int | None:
     seen = observation.steps.classes if observation.steps else None
     if seen is None or seen.weighted or sum(count > 0 for count in seen.counts) < 2:
         return None
-    samples, losses = (seen.tested, seen.tested_losses) if seen.tested else (seen.late, seen.losses)
+    samples, losses, right = (
+        (seen.tested, seen.tested_losses, seen.tested_right) if seen.tested else (seen.late, seen.losses, seen.right)
+    )
     mean = sum(seen.counts) / len(seen.counts)
     rare = [
         each
         for each, count in enumerate(seen.counts)
-        if 0 < count < mean and TRIED * count <= max(seen.counts) and samples and samples[each] >= FEWEST
+        if 0 < count < mean
+        and TRIED * count <= max(seen.counts)
+        and samples
+        and samples[each] >= FEWEST
+        and right[each] < RECALLED * samples[each]
     ]
     worst = max(rare, key=lambda each: losses[each], default=None)
     return worst if worst is not None and losses[worst] > UNLEARNT * math.log(len(seen.counts)) else None
@@ -116,12 +134,7 @@ def _in_steps(observation: Observation) -> tuple[Finding, ...]:
                 "guessed": guessed,
             },
             cause=f"The loss counts each sample alike, and another class has {number(large / rare)} times as many.",
-            remedies=(
-                Remedy(
-                    text="If they matter as much, weigh the classes in the loss (`weight=counts.sum() / counts`), or "
-                    "draw the rare ones more often (`WeightedRandomSampler`)."
-                ),
-            ),
+            remedies=(Remedy(text=BINARY if seen.binary else SEVERAL),),
             where=seen.where,
             confirmed_by=Confirmed(fork=in_words(made), loss_with=after, loss_without=before, n=len(made.values)),
         ),

@@ -6,6 +6,8 @@ is too low for all the others, and the rate that suits the others throws theirs 
 
 Evidence: the scales of the first batch's features; the same steps again, from the same weights on the same batches,
 with the inputs standardized by that batch. Scales alone are no fault: a norm or an adaptive optimizer may bear them.
+Where several networks work for or against each other, no other training can be compared, and deviations in the hundreds
+are told as they are.
 
 Remedy: subtract the training part's mean of each feature and divide by its standard deviation. Safe when the same
 numbers are used at prediction.

@@ -66,6 +66,10 @@ FALLING, STARTED = 0.03, 0.4
 """Share by which the last third of a script's loss may lie below its middle third, and still be level; and share of its
 beginning that is left of it."""
 
+MANY_NEW = 20_000
+"""Samples that may all be new where it is asked whether the inputs are of use: language models stand at what the words'
+frequencies tell for their first hundred steps."""
+
 NO_USE = 0.01
 """Share of the loss by which the same training without its inputs may end higher, and still come as far."""
 
@@ -172,17 +176,21 @@ def _in_evaluations(observation: Observation) -> tuple[Finding, ...]:
         return ()
     n, late = sum(seen.tested), sum(seen.late)
     constant = max(seen.tested) / n
+    tested, right = sum(seen.tested_right) / n, sum(seen.right) / late
     usual = max(seen.late) / late
     bound = constant + BEST_OF_MANY * math.sqrt(constant * (1 - constant) / n)
-    if seen.tested_right > bound or seen.right < usual + LEARNS * (1 - usual):
+    apart = BEST_OF_MANY * math.sqrt(tested * (1 - tested) / n)
+    if bound >= 1 or tested > bound or right <= tested + apart:
+        return ()
+    if right < usual + LEARNS * (1 - usual):
         return ()
     return (
         RULE.finding(
             "warning",
-            f"In evaluations {percent(seen.tested_right)} of {n:,} samples are answered right, where one answer for "
-            f"all gets {percent(constant)}; of the samples that are learnt from, {percent(seen.right)} are: what is "
+            f"In evaluations {percent(tested)} of {n:,} samples are answered right, where one answer for "
+            f"all gets {percent(constant)}; of the samples that are learnt from, {percent(right)} are: what is "
             "learnt of them says nothing of others.",
-            evidence={"tested": seen.tested_right, "constant": constant, "trained": seen.right, "bound": bound, "n": n},
+            evidence={"tested": tested, "constant": constant, "trained": right, "bound": bound, "n": n},
             cause="Labels and inputs do not belong together, or the inputs hold nothing that tells the label.",
             remedies=(
                 Remedy(text="Look at some samples with their labels: were they shuffled, sorted or joined wrongly?"),
@@ -205,7 +213,7 @@ def _is_level(observation: Observation) -> bool:
     third = len(steps.values) // 3
     before, reached = statistics.median(steps.values[third : 2 * third]), end(steps.values)
     level = reached > (1 - FALLING) * before and reached > STARTED * steps.values[0] > 0
-    return level and (sum(steps.samples) >= MANY or share_new(steps) <= NEW)
+    return level and (sum(steps.samples) >= MANY_NEW or share_new(steps) <= NEW)
 
 
 def _of_no_use(observation: Observation) -> tuple[Finding, ...]:
@@ -214,7 +222,8 @@ def _of_no_use(observation: Observation) -> tuple[Finding, ...]:
     if steps is None or forks is None or not _is_level(observation):
         return ()
     made = next((each for each in forks.changed if is_alike(each, WITHOUT_INPUT)), None)
-    if made is None or any(helped(forks, each) for each in forks.changed):
+    # A fork that finds no input to change is the same training again.
+    if made is None or made.values == steps.values or any(helped(forks, each) for each in forks.changed):
         return ()
     reached, without = end(steps.values), end(made.values)
     if not without < (1 + NO_USE) * reached:

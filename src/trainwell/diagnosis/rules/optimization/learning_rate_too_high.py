@@ -99,9 +99,12 @@ def _thrown(steps: Steps) -> tuple[Finding, ...]:
     """Of several networks, whose trainings cannot be compared, one whose first steps replace its weights."""
     ratios: dict[int, list[float]] = {}
     for layer in steps.course:
-        moved = [each for each in layer.update if math.isfinite(each)][:FIRST]
-        if len(moved) == FIRST:
+        taken = [each for each, gradient in zip(layer.update, layer.gradient, strict=True) if math.isfinite(gradient)]
+        moved = taken[:FIRST]
+        # What begins at zero has no size that a first step could be compared with.
+        if len(moved) == FIRST and all(map(math.isfinite, moved)):
             ratios.setdefault(layer.network, []).append(statistics.median(moved))
+    ratios = {network: found for network, found in ratios.items() if len(found) > 1}
     if not ratios or not are_opposed(steps):
         return ()
     network, furthest = max(

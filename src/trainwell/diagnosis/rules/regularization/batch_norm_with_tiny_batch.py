@@ -23,7 +23,7 @@ from trainwell.core.records.finding import Confirmed, Finding, Remedy, Severity,
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.seen.networks import NormSeen
-from trainwell.diagnosis.forked import confirmation, end, helped
+from trainwell.diagnosis.forked import are_opposed, confirmation, end, helped
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted, number
 
@@ -54,8 +54,9 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     few, forks = _few(observation), observation.forks
     if not few:
         return ()
+    opposed = observation.steps is not None and are_opposed(observation.steps)
     sure = [each for each in few if _worth(each) < SURE]
-    if sure:
+    if sure and not opposed:
         return (_finding("warning", sure),)
     made = [each for each in forks.changed if each.changed == WITHOUT.changed] if forks else []
     if forks is None or not made or not helped(forks, made[0], gain=GAIN):
