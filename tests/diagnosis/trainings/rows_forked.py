@@ -243,8 +243,8 @@ def counted(*, related: bool) -> Observation:
         model = nn.Sequential(nn.Embedding(12, 8), nn.Flatten(), nn.Linear(40, 2))
         optimizer = Adam(model.parameters(), lr=0.01)
         for _ in range(180):
-            words = torch.randint(0, 12, (64, 5))
-            labels = (words == 3).any(dim=1).long() if related else torch.randint(0, 2, (64,))
+            words = torch.randint(0, 12, (128, 5))
+            labels = (words == 3).any(dim=1).long() if related else torch.randint(0, 2, (128,))
             optimizer.zero_grad()
             F.cross_entropy(model(words), labels).backward()
             optimizer.step()
