@@ -141,14 +141,17 @@ def _standardized(_fork: Fork) -> Iterator[None]:
 def _constant_input(_fork: Fork) -> Iterator[None]:
     """The first network with weights sees one number for each feature, in all samples and places: its first mean.
 
-    One that is given several tensors, or none by position, is left as it is.
+    What else it is given stays. One that is given nothing by position is left as it is, and so is one of whose other
+    numbers there are more: a time may come before what it is the time of.
     """
     state: dict[str, Tensor] = {}
 
     def change(_module: nn.Module, inputs: Any) -> Any:
         given = inputs[0] if inputs else None
-        several = sum(isinstance(each, Tensor) for each in inputs) > 1
-        if several or not isinstance(given, Tensor) or not given.ndim or not given.numel():
+        if not isinstance(given, Tensor) or not given.ndim or not given.numel():
+            return None
+        others = [each for each in inputs[1:] if isinstance(each, Tensor) and each.is_floating_point()]
+        if any(each.numel() > given.numel() for each in others):
             return None
         if not given.is_floating_point():
             return (torch.full_like(given, state.setdefault("first", given.detach().flatten()[0]).item()), *inputs[1:])

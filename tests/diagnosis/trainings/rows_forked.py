@@ -317,8 +317,8 @@ ROWS: tuple[Row, ...] = (
         fires="words with any labels",
         misses="words with their labels",
         severity="warning",
-        message="In # steps the loss comes to #, and to # where all samples have the same input: what is learnt is "
-        "learnt without it.",
+        message="In # steps the loss comes to #, and to # where all samples have the same first input: what is learnt "
+        "is learnt without it.",
         threshold="NO_USE",
         changed_to=-1.0,
     ),

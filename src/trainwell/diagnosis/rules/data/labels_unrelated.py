@@ -232,7 +232,7 @@ def _of_no_use(observation: Observation) -> tuple[Finding, ...]:
         RULE.finding(
             "warning",
             f"In {len(steps.values)} steps the loss comes to {number(reached)}, and to {number(without)} where all "
-            "samples have the same input: what is learnt is learnt without it.",
+            "samples have the same first input: what is learnt is learnt without it.",
             evidence={"loss": reached, "loss_without_input": without, "first": steps.values[0]},
             cause="Labels and inputs do not belong together, or the network makes nothing of its input.",
             remedies=(
