@@ -87,12 +87,12 @@ def test_independent_numbers_of_a_norm() -> None:
     free = [(torch.randn(4, 3, 4, 4), torch.zeros(4, 1)) for _ in range(100)]
     seen = steps_of(model, nn.MSELoss(), free).norms[0]
     assert seen.values == 64
-    assert seen.independent == pytest.approx(64, rel=0.3)
+    assert seen.independent == pytest.approx(64, rel=0.5)
     alike = [(torch.randn(4, 3, 1, 1).expand(4, 3, 4, 4), torch.zeros(4, 1)) for _ in range(100)]
     seen = steps_of(model, nn.MSELoss(), alike).norms[0]
     # Sixteen positions of one sample say the same.
     assert seen.values == 64
-    assert seen.independent == pytest.approx(4, rel=0.3)
+    assert seen.independent == pytest.approx(4, rel=0.5)
     many = [(torch.randn(8, 3, 4, 4), torch.zeros(8, 1)) for _ in range(20)]
     assert math.isnan(steps_of(model, nn.MSELoss(), many).norms[0].independent)
 
