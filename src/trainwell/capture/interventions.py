@@ -1,6 +1,5 @@
 """One thing of somebody's training changed from outside, at the hooks: the script itself runs as it is."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
@@ -10,13 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.overrides import TorchFunctionMode
 
 from trainwell.activations import ACTIVATIONS
 from trainwell.anatomy import trace
+from trainwell.capture.computed_otherwise import Alike, Gently, Narrowed
 from trainwell.capture.rectifying import SQUASHING, rectified
-from trainwell.capture.source import user_line
-from trainwell.core.records.finding import Where
 from trainwell.core.records.forks import Changed, Fork
 from trainwell.initialization import initialize
 
@@ -130,7 +127,7 @@ def _standardized(_fork: Fork) -> Iterator[None]:
             return None
         given = inputs[0]
         if "mean" not in state:
-            state["mean"], state["scale"] = _statistics(given)
+            state["mean"], state["scale"] = feature_statistics(given)
         return ((given - state["mean"].to(given)) / state["scale"].to(given), *inputs[1:])
 
     with _at_first_network(change):
@@ -240,62 +237,15 @@ def _between(fork: Fork) -> Iterator[None]:
 @contextmanager
 def _fewer_outputs(fork: Fork) -> Iterator[None]:
     """Cross-entropies and logarithms of probabilities are taken over the first classes alone, as many as the factor."""
-    with _Narrowed(int(fork.factor)):
+    with Narrowed(int(fork.factor)):
         yield
-
-
-class _Narrowed(TorchFunctionMode):
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.classes = classes
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        options = dict(kwargs or {})
-        if getattr(func, "__name__", "") in ("cross_entropy", "log_softmax") and options.get("weight") is None:
-            given = args[0] if args else options.pop("input")
-            axis = min(1, given.ndim - 1)
-            if given.shape[axis] > self.classes:
-                given = given.narrow(axis, 0, self.classes)
-            args = (given, *args[1:])
-        return func(*args, **options)
 
 
 @contextmanager
 def _classes_alike(_fork: Fork) -> Iterator[None]:
     """Cross-entropies without weights get some that are the inverse of the classes' numbers of samples so far."""
-    with _Alike():
+    with Alike():
         yield
-
-
-class _Alike(TorchFunctionMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: dict[int, Tensor] = {}
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        options, name = dict(kwargs or {}), getattr(func, "__name__", "")
-        own = [*args[2:], options.get("weight"), options.get("pos_weight")]
-        if name in ("cross_entropy", "binary_cross_entropy_with_logits") and all(each is None for each in own):
-            outputs, labels = (args[0] if args else options["input"]), (args[1] if len(args) > 1 else options["target"])
-            if name == "cross_entropy" and outputs.ndim == 2 and labels.ndim == 1 and not labels.is_floating_point():
-                options["weight"] = self._weights(labels, outputs.shape[1]).to(outputs)
-                args = args[:2]
-            elif name != "cross_entropy" and outputs.ndim and outputs.numel() == len(outputs):
-                absent, present = self._weights(labels.detach().flatten().long(), 2).to(outputs)
-                options["weight"] = torch.where(labels > 0, present, absent)
-                args = args[:2]
-        return func(*args, **options)
-
-    def _weights(self, labels: Tensor, classes: int) -> Tensor:
-        known = labels[(labels >= 0) & (labels < classes)].cpu()
-        counts = self.counts.setdefault(classes, torch.zeros(classes, dtype=torch.long))
-        if torch.is_grad_enabled():
-            counts += torch.bincount(known, minlength=classes)
-        return counts.sum().clamp(min=1) / (classes * counts.clamp(min=1))
 
 
 @contextmanager
@@ -315,30 +265,11 @@ def _squashed_gently(_fork: Fork) -> Iterator[None]:
         nn.modules.module.register_module_forward_hook(after, always_call=True),
     ]
     try:
-        with _Gently(inside):
+        with Gently(inside):
             yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-class _Gently(TorchFunctionMode):
-    def __init__(self, inside: list[nn.Module]) -> None:
-        super().__init__()
-        self.inside = inside
-        self.factors: dict[tuple[int, Where], float] = {}
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if getattr(func, "__name__", "") in ("tanh", "sigmoid") and self.inside and args:
-            given = args[0]
-            key = id(self.inside[-1]), user_line()
-            if key not in self.factors:
-                deviation = given.detach().float().std(correction=0).item()
-                self.factors[key] = 1 / deviation if math.isfinite(deviation) and deviation > 1 else 1.0
-            args = (given * self.factors[key], *args[1:])
-        return func(*args, **(kwargs or {}))
 
 
 @contextmanager
@@ -443,8 +374,12 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 1
 
 
-def _statistics(given: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each feature, in shapes that fit the inputs; what does not vary keeps its scale."""
+def feature_statistics(given: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each feature, in shapes that fit the inputs; what does not vary keeps its scale.
+
+    Args:
+        given: a batch (samples, ...); channels are a picture's features.
+    """
     rows = by_feature(given.detach().double())
     mean, deviation = rows.mean(dim=1), rows.std(dim=1, correction=0)
     scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))

@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from trainwell.capture.given import Setup, begin, draws_kept, usual_loss
-from trainwell.capture.interventions import by_feature, feature_axis, redraw
+from trainwell.capture.interventions import feature_statistics, redraw
 from trainwell.core.records.finding import Finding
 from trainwell.diagnosis.wording import number
 
@@ -29,13 +28,9 @@ class Standardized(nn.Module):
     def __init__(self, model: nn.Module, batch: Tensor) -> None:
         super().__init__()
         self.model = model
-        rows = by_feature(batch.detach().double())
-        mean, deviation = rows.mean(dim=1), rows.std(dim=1, correction=0)
-        shape = [1] * batch.ndim
-        shape[feature_axis(batch)] = -1
-        kept = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
-        self.register_buffer("mean", mean.view(shape).float())
-        self.register_buffer("deviation", kept.view(shape).float())
+        mean, deviation = feature_statistics(batch)
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("deviation", deviation.float())
 
     def forward(self, x: Tensor, *others: Any) -> Any:
         """What the network makes of the standardized input."""
@@ -76,7 +71,8 @@ def _rate(setup: Setup, finding: Finding) -> _Made:
     if factor is None:
         return None
     changed, _ = _copied(setup)
-    groups = changed.optimizer.param_groups  # type: ignore[union-attr]
+    optimizer: Any = changed.optimizer
+    groups = optimizer.param_groups
     for group in groups:
         group["lr"] = group["lr"] * factor
     return changed, f"the learning rate is {number(factor)} times as high, {number(groups[0]['lr'])}."
@@ -105,7 +101,8 @@ def _undecayed(setup: Setup, _finding: Finding) -> _Made:
     for each in model.modules():
         if isinstance(each, DROPOUT):
             each.p = 0.0
-    for group in changed.optimizer.param_groups:  # type: ignore[union-attr]
+    optimizer: Any = changed.optimizer
+    for group in optimizer.param_groups:
         if "weight_decay" in group:
             group["weight_decay"] = 0.0
     return changed, "there is no weight decay and no dropout."
