@@ -6,6 +6,7 @@ how many of them the repaired one's is lower. What the run itself proves (a shap
     python benchmarks/harm.py [--only TEXT ...]
 """
 
+import hashlib
 import math
 import os
 import re
@@ -24,7 +25,8 @@ from results import Results, arguments
 SEEDS = 5
 SECONDS = 600.0
 """Of one run: each takes a few."""
-DEPENDS = ("benchmarks/faults",)
+DEPENDS = ("benchmarks/harm.py",)
+"""And each line on the texts of its two scripts."""
 _LOSS = re.compile(r"held-out loss (\S+)")
 
 
@@ -53,6 +55,11 @@ def repaired(script: str, text: str, seed: int) -> float:
     return held_out(script, text, seed)
 
 
+def scripts_of(case: Case) -> str:
+    """Which two texts were run."""
+    return hashlib.blake2b(f"{case.text}\0{twin_of(case)}".encode(), digest_size=12).hexdigest()
+
+
 def harm(case: Case) -> dict[str, Any]:
     """Both losses, seed by seed."""
     with_, without = [], []
@@ -62,6 +69,7 @@ def harm(case: Case) -> dict[str, Any]:
     return {
         "code": case.code,
         "set_aside": case.set_aside,
+        "scripts": scripts_of(case),
         "with_fault": with_,
         "repaired": without,
         "better": sum(one < other for one, other in zip(without, with_, strict=True)),
@@ -77,13 +85,14 @@ def main() -> None:
     options.add_argument("--at-once", type=int, default=2)
     chosen = options.parse_args()
     results = Results("harm", depends=DEPENDS, folder=chosen.results)
+    measured = {(line["case"], line["scripts"]) for line in results.lines()}
     cases = [
         case
         for case in corpus()
         if case.code
         and not case.exact
         and (not chosen.only or any(text in case.name for text in chosen.only))
-        and not results.has(case.name)
+        and (case.name, scripts_of(case)) not in measured
     ]
     with ThreadPoolExecutor(chosen.at_once) as pool:
         for case, figures in zip(cases, pool.map(harm, cases), strict=True):

@@ -105,7 +105,8 @@ class Watch:
         self._ended = True
         self._stack.close()
         self.seconds = perf_counter() - self._began
-        self._ask()
+        # Of a training that was broken off, nobody can say that it ended too early.
+        self._ask(ended=error is None or isinstance(error, SystemExit))
 
     def _after_step(self, taken: int) -> None:
         if taken == 1:
@@ -113,12 +114,17 @@ class Watch:
         if taken == FIRST or (taken > FIRST and is_heard(taken - 1) and not is_heard(taken)):
             self._ask()
 
-    def _ask(self) -> None:
+    def _ask(self, *, ended: bool = False) -> None:
         """The rules, on what was heard so far."""
+        reasons = {**self._starts.reasons, "forks": "a training that is watched is not repeated"}
+        curves = None
+        if ended:
+            curves, reasons["curves"] = self._listener.curves()
         first = Observation(
             steps=self._listener.heard(),
             initial_loss=next(iter(self._starts.starts), None),
-            reasons={**self._starts.reasons, "forks": "a training that is watched is not repeated"},
+            curves=curves,
+            reasons=reasons,
         )
         said = diagnose(first, select=self.select)
         kept = tuple(each for each in said.findings if not is_ignored(each.code, each.where))

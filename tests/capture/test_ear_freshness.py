@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from trainwell.capture.ears.freshness import TOKENS
 from trainwell.capture.listener import Listener
 from trainwell.core.records.steps import Steps
 
@@ -94,3 +95,21 @@ def test_rows_that_repeat_themselves_are_counted() -> None:
 
     [seen] = heard(train).held_out
     assert (seen.samples, seen.repeated) == (4, 16)
+
+
+@pytest.mark.parametrize("letters", [TOKENS - 1, TOKENS])
+def test_whole_numbers_are_text_from_eight_on(letters: int) -> None:
+    text = torch.randint(20, (48, letters), generator=torch.Generator().manual_seed(2))
+    model = nn.Sequential(nn.Embedding(20, 4), nn.Flatten(), nn.Linear(4 * letters, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    listener = Listener(lambda _: None)
+    with listener.listening():
+        for rows in torch.arange(40).split(10):
+            optimizer.zero_grad()
+            F.cross_entropy(model(text[rows]), Y[rows]).backward()
+            optimizer.step()
+        validation = text[24:]
+        with torch.no_grad():
+            model(validation)
+    found = [(each.samples, each.trained) for each in listener.heard().held_out]
+    assert found == ([(24, 16)] if letters == TOKENS else [])

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainwell.capture.expectation import expected_of
+from trainwell.capture.ears.starts import Starts
+from trainwell.capture.expectation import Expected, expected_of
+from trainwell.capture.listener import Listener
 
 LABELS = torch.tensor([0, 1, 2, 1, 1, 3, 0, 1])
 YES = (LABELS == 1).float().unsqueeze(1)
@@ -67,3 +69,51 @@ def test_what_does_not_count_is_left_out() -> None:
 )
 def test_where_it_cannot_be_told_nothing_is_said(loss: Loss) -> None:
     assert expected_of(loss(outputs(4))) is None
+
+
+MASK = torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]).unsqueeze(1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "weights", "factor"),
+    [
+        (lambda out: ((out - NUMBERS) ** 2).mean(), torch.ones(8, 1), 1.0),
+        (lambda out: (NUMBERS - out).square().sum() / 4, torch.ones(8, 1), 2.0),
+        (lambda out: 0.5 * (off := out - NUMBERS).mul(off).mean(), torch.ones(8, 1), 0.5),
+        (lambda out: (((out - NUMBERS) ** 2) * MASK).sum() / MASK.sum(), MASK, 1.0),
+    ],
+)
+def test_squared_errors_by_hand(loss: Loss, weights: Tensor, factor: float) -> None:
+    found = heard_expectation(loss)
+    assert found is not None
+    mean = (NUMBERS * weights).sum() / weights.sum()
+    spread = ((NUMBERS - mean).square() * weights).sum() / weights.sum()
+    assert found.zero_output == pytest.approx(factor * ((NUMBERS**2 * weights).sum() / weights.sum()).item())
+    assert found.best_constant == pytest.approx(factor * spread.item())
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda out: (((out - NUMBERS) ** 2) * MASK).mean(),  # what is masked counts as right
+        lambda out: ((out - NUMBERS) ** 2).mean() + out.square().mean(),
+        lambda out: ((out - NUMBERS) ** 2).mean().sqrt(),
+        lambda out: (out - NUMBERS).abs().mean(),
+    ],
+)
+def test_what_is_no_mean_of_squares_is_left_alone(loss: Loss) -> None:
+    assert heard_expectation(loss) is None
+
+
+def heard_expectation(loss: Loss) -> Expected | None:
+    """As the listener has it, which knows the sides of a difference."""
+    torch.manual_seed(0)
+    model = nn.Linear(5, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    listener = Listener(lambda _: None)
+    with listener.listening():
+        loss(model(torch.randn(8, 5))).backward()
+        optimizer.step()
+    assert listener.troubles == []
+    found: Expected | None = listener.ear(Starts).expected
+    return found

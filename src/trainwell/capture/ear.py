@@ -1,11 +1,13 @@
 """What listens for one thing in a training, and how torch is heard."""
 
 import functools
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -82,12 +84,14 @@ class Telling:
         name: under which.
         before: is handed the arguments by position and by name.
         after: these and what was returned.
+        once: whether a call that is made within such a call is a part of it, and is not told.
     """
 
     owner: Any
     name: str
     before: Callable[[tuple[Any, ...], dict[str, Any]], None] | None = None
     after: Callable[[tuple[Any, ...], dict[str, Any], Any], None] | None = None
+    once: bool = False
 
 
 class Ear:
@@ -99,6 +103,8 @@ class Ear:
 
     functions: frozenset[str] = frozenset()
     """Names of torch's functions whose calls it is told, wherever they are made."""
+    throughout = False
+    """Whether what it wants to be told of beyond those is told between the steps that are heard, too."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -145,12 +151,23 @@ def told(wanted: Telling, undisturbed: Callable[..., None]) -> Iterator[None]:
         undisturbed: runs what is to be told, so that nothing of it is seen from outside.
     """
     original = getattr(wanted.owner, wanted.name)
+    inside: set[int] = set()
 
     @functools.wraps(original)
     def telling(*args: Any, **options: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return original(*args, **options)
+        thread = threading.get_ident()
+        if thread in inside:
+            return original(*args, **options)
         if wanted.before is not None:
             undisturbed(wanted.before, args, options)
-        found = original(*args, **options)
+        if wanted.once:
+            inside.add(thread)
+        try:
+            found = original(*args, **options)
+        finally:
+            inside.discard(thread)
         if wanted.after is not None:
             undisturbed(wanted.after, args, options, found)
         return found

@@ -18,6 +18,7 @@ from trainwell.capture.ears.classes import Classes
 from trainwell.capture.ears.clipping import Clipping
 from trainwell.capture.ears.comparisons import Comparisons
 from trainwell.capture.ears.course import Course
+from trainwell.capture.ears.curves import Curves
 from trainwell.capture.ears.decay import Decay
 from trainwell.capture.ears.dropout import Dropout
 from trainwell.capture.ears.evaluations import Evaluations
@@ -50,6 +51,7 @@ from trainwell.capture.losses import LAYER, LINE
 from trainwell.capture.randomness import randomness
 from trainwell.capture.source import user_line
 from trainwell.core.records.afterwards import Afterwards
+from trainwell.core.records.evidence import LearningCurves
 from trainwell.core.records.steps import Steps
 
 EARS: tuple[type[Ear], ...] = (
@@ -83,6 +85,7 @@ EARS: tuple[type[Ear], ...] = (
     Halves,
     Rates,
     Schedules,
+    Curves,
 )
 """In the order in which they are told."""
 
@@ -130,6 +133,16 @@ class Listener:
         """The one of a kind."""
         return next(ear for ear in self.ears if isinstance(ear, kind))
 
+    def curves(self) -> tuple[LearningCurves | None, str]:
+        """The section `curves` of a training that has come to its end, or why there is none."""
+        try:
+            return self.ear(Curves).curves(), ""
+        except UntoldError as error:
+            return None, str(error)
+        except Exception as error:  # nothing of ours ends the script's own work
+            self._trouble(self.curves, error)
+            return None, self.troubles[-1]
+
     def started(self) -> Afterwards:
         """The layers of the networks of the first step, which are run once more and left as they are."""
         deaf, self._deaf = self._deaf, True
@@ -176,13 +189,21 @@ class Listener:
         """While this is entered, steps are counted, and those that `wanted` names are heard."""
         handle = register_optimizer_step_post_hook(self._after_step)
         self._foreign.look()
-        self._turn(self.wanted(0))
-        try:
-            yield
-        finally:
-            handle.remove()
-            self._foreign.close()
-            self._turn(False)
+        with ExitStack() as stack:
+            self._enter_tellings(stack, throughout=True)
+            self._turn(self.wanted(0))
+            try:
+                yield
+            finally:
+                handle.remove()
+                self._foreign.close()
+                self._turn(False)
+
+    def _enter_tellings(self, stack: ExitStack, *, throughout: bool) -> None:
+        for ear in self.ears:
+            if ear.throughout == throughout:
+                for wanted in ear.tellings():
+                    stack.enter_context(told(wanted, self._undisturbed))
 
     def _turn(self, on: bool) -> None:
         """Begin or cease to hear; between, nothing is installed but the counting of steps."""
@@ -203,8 +224,7 @@ class Listener:
             stack.callback(self.scene.inside.clear)
             for ear in self.ears:
                 stack.callback(ear.leave)
-                for wanted in ear.tellings():
-                    stack.enter_context(told(wanted, self._undisturbed))
+            self._enter_tellings(stack, throughout=False)
             stack.enter_context(self._backward_told())
             stack.enter_context(_on_stack(self._mode))
             self._open = stack.pop_all()

@@ -5,7 +5,8 @@ import functools
 import inspect
 import itertools
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +20,13 @@ CLASSES = ("LR", "LROnPlateau", "WarmRestarts", "Scheduler")
 """How the names of classes of schedules end."""
 WRAPPERS = ("tqdm", "enumerate", "progress_bar", "track")
 """Functions that go round as often as what they are given first."""
+HELD_OUT = re.compile(r"(?<![a-z])(val|valid|validate|validation|test|dev|holdout|held_?out)(?![a-z])", re.IGNORECASE)
+"""Words of a line, or of a function's name, by which what is evaluated there is said to be held out."""
+TRAINED = re.compile(r"train(?!er|ing_|_mode|\(|wells?)", re.IGNORECASE)
+"""Words by which it is said to be what is trained on."""
 
+Places = tuple[tuple[str, int], ...]
+"""Files and lines, the innermost first."""
 Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -80,6 +87,44 @@ def said_at(frame: FrameType) -> Iterator[str]:
         yield code.co_name
     if statement is not None and not isinstance(statement, ast.For | ast.While | ast.With | ast.If | ast.FunctionDef):
         yield ast.unparse(statement)
+
+
+def own_frames(frame: FrameType | None) -> tuple[FrameType, ...]:
+    """The user's frames, the innermost first.
+
+    Args:
+        frame: to begin at.
+    """
+    found = []
+    while frame is not None:
+        if is_own(frame.f_code.co_filename):
+            found.append(frame)
+        frame = frame.f_back
+    return tuple(found)
+
+
+def places_of(frames: Sequence[FrameType]) -> Places:
+    """Which lines run: as often as they are the same, the same is worked on.
+
+    Args:
+        frames: of the user's.
+    """
+    return tuple((each.f_code.co_filename, each.f_lineno) for each in frames)
+
+
+def is_said_held_out(frames: Sequence[FrameType]) -> bool | None:
+    """Whether the source says of what a running line works on that it is held out; None: it says nothing of the kind.
+
+    The first text decides that says either.
+
+    Args:
+        frames: of the user's, the innermost first.
+    """
+    for text in (text for each in frames for text in said_at(each)):
+        held_out, trained = HELD_OUT.search(text), TRAINED.search(text)
+        if held_out or trained:
+            return bool(held_out and not trained)
+    return None
 
 
 def is_used_again(where: Where) -> bool:

@@ -1,12 +1,10 @@
 """Which samples were trained on before: those of a step are held out till then, those of an evaluation always."""
 
 import hashlib
-import re
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 import torch
@@ -15,9 +13,9 @@ from torch.optim import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from trainwell.capture.ear import Ear, Passed, Scene, Telling
-from trainwell.capture.source import is_own, user_line
+from trainwell.capture.source import user_line
 from trainwell.capture.stored import is_dense, octets
-from trainwell.capture.syntax import said_at
+from trainwell.capture.syntax import Places, is_said_held_out, own_frames, places_of
 from trainwell.core.records.finding import Where
 from trainwell.core.records.seen.data import HeldOutSeen
 
@@ -25,10 +23,8 @@ MOST_STEPS = 400
 """Steps whose samples are remembered."""
 MOST_SAMPLES = 20_000
 """Of one evaluation, that are remembered."""
-HELD_OUT = re.compile(r"(?<![a-z])(val|valid|validate|validation|test|dev|holdout|held_?out)(?![a-z])", re.IGNORECASE)
-"""Words of a line, or of a function's name, by which what is evaluated there is said to be held out."""
-TRAINED = re.compile(r"train(?!er|ing_|_mode|\(|wells?)", re.IGNORECASE)
-"""Words by which it is said to be what is trained on."""
+TOKENS = 8
+"""Whole numbers of a sample; fewer are no text: about a user's number and a film's, one may ask again."""
 
 
 class Freshness(Ear):
@@ -45,8 +41,8 @@ class Freshness(Ear):
         self._loaded: list[bytes] = []
         self._largest = 0
         self._networks: set[int] = set()
-        self._others: set[tuple[tuple[str, int], ...]] = set()
-        self._held_out: dict[tuple[tuple[str, int], ...], _HeldOut] = {}
+        self._others: set[Places] = set()
+        self._held_out: dict[Places, _HeldOut] = {}
 
     def passed(self, call: Passed) -> None:
         if not call.outermost or self.scene.taken >= MOST_STEPS:
@@ -62,7 +58,7 @@ class Freshness(Ear):
             return
         if not call.with_gradients:
             self._loaded = []
-            if given.is_floating_point():
+            if given.is_floating_point() or given[:1].numel() >= TOKENS:
                 self._evaluated(given)
         elif not given.requires_grad:
             token = _Token()
@@ -109,11 +105,11 @@ class Freshness(Ear):
 
     def _evaluated(self, given: Tensor) -> None:
         """A batch without gradients, on a line that says what it is."""
-        frames = tuple(_own_frames(sys._getframe(1)))
-        key = tuple((each.f_code.co_filename, each.f_lineno) for each in frames)
+        frames = own_frames(sys._getframe(1))
+        key = places_of(frames)
         mine = self._held_out.get(key)
         if mine is None:
-            if key in self._others or not _is_said_held_out(text for each in frames for text in said_at(each)):
+            if key in self._others or not is_said_held_out(frames):
                 self._others.add(key)
                 return
             mine = self._held_out[key] = _HeldOut(where=user_line())
@@ -167,23 +163,6 @@ class _HeldOut:
         )
 
 
-def _is_said_held_out(texts: Iterable[str]) -> bool:
-    """Whether the first of these texts that says what is evaluated says that it is held out."""
-    for text in texts:
-        held_out, trained = HELD_OUT.search(text), TRAINED.search(text)
-        if held_out or trained:
-            return bool(held_out and not trained)
-    return False
-
-
 def _digests(given: Tensor) -> list[bytes]:
     rows = octets(given).reshape(len(given), given.element_size() * given.shape[1:].numel())
     return [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows]
-
-
-def _own_frames(frame: FrameType | None) -> Iterator[FrameType]:
-    """The user's frames, the innermost first."""
-    while frame is not None:
-        if is_own(frame.f_code.co_filename):
-            yield frame
-        frame = frame.f_back

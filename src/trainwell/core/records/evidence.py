@@ -200,6 +200,8 @@ class LearningCurves:
         lr: by epoch.
         start: training loss of the untouched network; NaN where it was not measured.
         samples: how many each point was measured on, of training and validation each; 0 where it is not known.
+        unit: what positions count.
+        of_batches: whether training losses are the steps' own, of other samples at each point.
     """
 
     kind: Literal["learning-curves"] = "learning-curves"
@@ -212,6 +214,13 @@ class LearningCurves:
     lr: Curve
     start: float = float("nan")
     samples: int = 0
+    unit: Literal["epoch", "step"] = "epoch"
+    of_batches: bool = False
+
+    @property
+    def point(self) -> str:
+        """What there is a point for."""
+        return "epoch" if self.unit == "epoch" else "evaluation"
 
 
 @record

@@ -67,7 +67,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     sentences = []
     if rise:
         sentences.append(
-            f"Validation loss rises from epoch {number(rise['epoch'])} "
+            f"Validation loss rises from {curves.unit} {number(rise['epoch'])} "
             f"({number(rise['lowest'])} to {number(rise['end'])}) while training loss falls"
         )
     if gap and gap["lost_low"] > LOST:
@@ -77,7 +77,15 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     message = " and ".join(sentences)
     message = f"{message[0].upper()}{message[1:]}: overfitting."
     cause = "The network learns the training samples by heart instead of what they have in common with new ones."
-    return (RULE.finding("warning", message, evidence=rise | gap, cause=cause, remedies=_remedies(rise, image=image)),)
+    return (
+        RULE.finding(
+            "warning",
+            message,
+            evidence=rise | gap,
+            cause=cause,
+            remedies=_remedies(rise, image=image, unit=curves.unit),
+        ),
+    )
 
 
 def _rise(curves: LearningCurves, n: int) -> dict[str, float]:
@@ -130,7 +138,7 @@ def _gap_said(gap: dict[str, float], *, regression: bool) -> str:
     return f"training accuracy is {points(gap['gap'])} above validation accuracy ({interval})"
 
 
-def _remedies(rise: dict[str, float], *, image: bool) -> tuple[Remedy, ...]:
+def _remedies(rise: dict[str, float], *, image: bool, unit: str) -> tuple[Remedy, ...]:
     remedies = [
         Remedy(text="Triple the weight decay.", change={"regularization.weight_decay*": 3.0}),
         Remedy(text="Drop a fifth of the activations while training.", change={"regularization.dropout>": 0.2}),
@@ -144,7 +152,7 @@ def _remedies(rise: dict[str, float], *, image: bool) -> tuple[Remedy, ...]:
         )
     if rise and rise["epoch"] > 0:
         share = max(0.1, rise["epoch"] / rise["last_epoch"])
-        text = f"Stop the training at about epoch {number(rise['epoch'])}."
+        text = f"Stop the training at about {unit} {number(rise['epoch'])}."
         remedies.append(Remedy(text=text, change={"total_steps*": round(share, 2)}))
     return tuple(remedies)
 

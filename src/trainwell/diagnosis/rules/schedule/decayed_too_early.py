@@ -68,7 +68,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     return (
         RULE.finding(
             "warning",
-            f"Both losses fell until the rate was lowered after epoch {number(held)} (from {number(peak)} to "
+            f"Both losses fell until the rate was lowered after {curves.unit} {number(held)} (from {number(peak)} to "
             f"{number(last)}), and stand still at {number(validation.level)} since: decayed too early.",
             evidence={"epoch": held, "peak": peak, "last": last, "train": train.level, "validation": validation.level},
             cause="The rate was lowered while the higher one still brought the loss down.",

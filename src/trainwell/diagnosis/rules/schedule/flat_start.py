@@ -55,7 +55,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     return (
         RULE.finding(
             "warning",
-            f"Training loss is flat at the start for {counted(counting, 'epoch')} ({number(start)} to "
+            f"Training loss is flat at the start for {counted(counting, curves.point)} ({number(start)} to "
             f"{number(loss.y[flat - 1])}), then falls to {number(loss.level)}: bad initialization is the suspect.",
             evidence={"epochs": counting, "start": start, "end": loss.level},
             cause="The initial weights let little signal or gradient through.",

@@ -4,7 +4,8 @@ that no longer falls either but jumps from epoch to epoch around a level it does
 Why it hurts: the steps are too large for the valley they have come to; a lower rate goes on falling.
 
 Evidence: the fall of both losses over the last third against their jitter, the jitter of the training loss as a
-share of its level (a training that has arrived does not jump), the rate over the same epochs.
+share of its level (a training that has arrived does not jump), the rate over the same epochs. Where the training loss
+is that of other batches at each point, it jumps by chance, and nothing is said.
 
 Remedy: a decay tail. Safe at the end of a training.
 
@@ -41,7 +42,8 @@ LEAST_POINTS = 5
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Flat, jumping, at a constant rate."""
     curves = observation.curves
-    if curves is None:
+    if curves is None or curves.of_batches:
+        # The mean of a few batches jumps by chance.
         return ()
     train, validation = trace(curves.train_loss), trace(curves.validation_loss)
     end = validation.end
@@ -62,8 +64,9 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     return (
         RULE.finding(
             "warning",
-            f"Validation loss is flat over the last {number(end.x[-1] - end.x[0])} epochs at the constant rate{at}, "
-            f"and the training loss jumps by {percent(jitter / train.level)} of its level: a lower rate is wanted.",
+            f"Validation loss is flat over the last {number(end.x[-1] - end.x[0])} {curves.unit}s at the constant "
+            f"rate{at}, and the training loss jumps by {percent(jitter / train.level)} of its level: "
+            "a lower rate is wanted.",
             evidence={"fall": fall(end), "jitter": jitter, "level": train.level},
             cause="The steps are too large for the valley that the training has reached.",
             remedies=(

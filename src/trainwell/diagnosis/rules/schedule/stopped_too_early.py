@@ -55,7 +55,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         RULE.finding(
             "warning",
             f"Both losses still fall at the end (validation by {percent(share)} over the last "
-            f"{number(falls['epochs'])} epochs): stopped too early.",
+            f"{number(falls['epochs'])} {curves.unit}s): stopped too early.",
             evidence=falls,
             cause="The training is too short for this learning rate.",
             remedies=(
