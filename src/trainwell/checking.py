@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from trainwell.capture.runner import Heard, hear
 from trainwell.capture.source import is_ignored
 from trainwell.core.errors import ScriptError, SettingError
+from trainwell.core.records.evidence import LearningCurves
 from trainwell.core.records.finding import Finding
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
@@ -128,11 +129,23 @@ def check_setup(
         ScriptError: no optimizer step was taken.
     """
     from trainwell.capture.rehearse import hear_setup
+    from trainwell.capture.to_the_end import train_to_the_end
 
     if steps < 1 or not seconds > 0:
         raise SettingError(f"`steps >= 1` and `seconds > 0` must hold, but got {steps} and {seconds:g}.")
     run = partial(hear_setup, setup)
-    return _checked("the Setup", run, steps=steps, seconds=seconds, once=once, fix=fix, select=select, at_once=1)
+    to_the_end = None if once else partial(train_to_the_end, setup)
+    return _checked(
+        "the Setup",
+        run,
+        steps=steps,
+        seconds=seconds,
+        once=once,
+        fix=fix,
+        select=select,
+        at_once=1,
+        to_the_end=to_the_end,
+    )
 
 
 def _checked(
@@ -146,6 +159,7 @@ def _checked(
     select: Sequence[str] | None,
     at_once: int = AT_ONCE,
     tell: Callable[[Finding], None] | None = None,
+    to_the_end: Callable[..., LearningCurves] | None = None,
 ) -> Checked:
     """The first run, the forks that it gives reason for, and what the rules say of both."""
     began = perf_counter()
@@ -187,6 +201,10 @@ def _checked(
     if not made:
         observations = tuple(replace(each, reasons={**each.reasons, "forks": why}) for each in observations)
     said = _joined([diagnose(each, select=select) for each in observations])
+    if to_the_end is not None and said.headline is None:
+        # What is wrong from the first steps on shows in the curves as nothing but its consequence.
+        observations = _with_curves(observations, partial(to_the_end, seconds=(seconds - perf_counter() + began) / 2))
+        said = _joined([diagnose(each, select=select) for each in observations])
     kept = tuple(each for each in said.findings if not is_ignored(each.code, each.where))
     if fix:
         kept = _mended(kept, observations[0].forks, partial(run, seconds=seconds), at_once)
@@ -199,6 +217,19 @@ def _checked(
         ignored=len(said.findings) - len(kept),
         forks=observations[0].forks,
     )
+
+
+def _with_curves(
+    observations: Sequence[Observation], to_the_end: Callable[[], LearningCurves]
+) -> tuple[Observation, ...]:
+    """With the section `curves`, or why it is missing."""
+    from trainwell.capture.dependence import UntoldError
+
+    try:
+        curves = to_the_end()
+    except UntoldError as error:
+        return tuple(replace(each, reasons={**each.reasons, "curves": str(error)}) for each in observations)
+    return tuple(replace(each, curves=curves) for each in observations)
 
 
 def _is_proven(finding: Finding) -> bool:

@@ -3,7 +3,7 @@
 import copy
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,8 @@ class Setup:
             squared error. Not asked for where the batches are mappings: then the network returns its loss itself.
         optimizer: one over the model's parameters, or a function of parameters that makes one; None: AdamW at 1e-3.
         batch_size: samples a step, where `train` is no DataLoader.
-        epochs: passes over `train`.
+        epochs: passes over `train`. With `val` a check trains to the last one, where it has the time, and reads the
+            curves.
         step: your own training step (model, batch, loss, optimizer) -> loss, with zero_grad, backward and step; None:
             the usual one.
         seed: of order and draws.
@@ -169,19 +170,32 @@ def batches_of(data: Any, *, batch_size: int, seed: int) -> Iterator[Any]:
         batch_size: where it is no loader.
         seed: of their order, likewise.
     """
-    if isinstance(data, tuple | list):
-        data = TensorDataset(*(torch.as_tensor(each) for each in data))
-    if isinstance(data, Dataset):
-        generator = torch.Generator().manual_seed(seed)
-        shuffle = not isinstance(data, IterableDataset)
-        data = DataLoader(data, batch_size=batch_size, shuffle=shuffle, generator=generator)
+    loader = loader_of(data, batch_size=batch_size, shuffled_by=seed)
     for epoch in itertools.count():
         empty = True
-        for batch in data:
+        for batch in loader:
             empty = False
             yield batch
         if empty:
             raise SettingError(f"`train` must hold batches, but was empty in epoch {epoch + 1}.")
+
+
+def loader_of(data: Any, *, batch_size: int, shuffled_by: int | None = None) -> Iterable[Any]:
+    """One pass a time over what a Setup trains on or measures on.
+
+    Args:
+        data: a pair, a Dataset or a DataLoader, which goes its own way.
+        batch_size: where it is no loader.
+        shuffled_by: seed of the order, likewise; None: as the samples stand.
+    """
+    if isinstance(data, tuple | list):
+        data = TensorDataset(*(torch.as_tensor(each) for each in data))
+    if not isinstance(data, Dataset):
+        loader: Iterable[Any] = data
+        return loader
+    if shuffled_by is None or isinstance(data, IterableDataset):
+        return DataLoader(data, batch_size=batch_size)
+    return DataLoader(data, batch_size=batch_size, shuffle=True, generator=torch.Generator().manual_seed(shuffled_by))
 
 
 @contextmanager
