@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ class Endless(IterableDataset[tuple[Tensor, Tensor]]):
         ({"train": DataLoader(Endless(), batch_size=20)}, 0.5, "longer than"),
     ],
 )
-def test_why_there_is_none(changed: dict[str, object], seconds: float, why: str) -> None:
+def test_why_there_is_none(changed: dict[str, Any], seconds: float, why: str) -> None:
     with pytest.raises(UntoldError, match=why):
         train_to_the_end(replace(setup(), **changed), seconds=seconds)
 
