@@ -25,6 +25,8 @@ from trainwell.pictures.text import number
 
 ROOT = Path(__file__).resolve().parent.parent
 CLAIMS = ROOT / "benchmarks" / "results" / "claims.jsonl"
+RULE_PICTURES = ROOT / "docs" / "img" / "rules"
+"""Of the trainings that fire the rules in their tests: `pytest tests/diagnosis/test_rules.py --draw docs/img/rules`."""
 FAMILIES = {
     "DAT": "Data",
     "ACT": "Activations",
@@ -38,6 +40,8 @@ FAMILIES = {
 
 _MARKER = re.compile(r"^\{\{ (figure|claims): ([\w ]+) \}\}$", re.MULTILINE)
 _PLACE = re.compile(r'<div data-figure="(\w+)"></div>')
+_RULE = re.compile(r'<div data-rule="(\w+)"></div>')
+_SAID = re.compile(r'aria-label="([^"]*)"')
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -89,7 +93,12 @@ def on_page_content(content: str, **_: Any) -> str:
         below = html.escape(caption(match[1]))
         return f'<figure class="picture">{picture(match[1])}<figcaption>{below}</figcaption></figure>'
 
-    return _PLACE.sub(drawn, content)
+    def kept(match: re.Match[str]) -> str:
+        svg = (RULE_PICTURES / f"{match[1]}.svg").read_text("utf-8")
+        said = _SAID.search(svg)
+        return f'<figure class="picture">{svg}<figcaption>{said[1] if said else ""}</figcaption></figure>'
+
+    return _RULE.sub(kept, _PLACE.sub(drawn, content))
 
 
 @functools.cache
@@ -209,6 +218,8 @@ def rule_page(rule: Rule) -> str:
         heading, colon, text = paragraph.partition(":")
         if colon and "\n" not in heading and heading in PAGE_SECTIONS:
             lines += ["", f"## {heading}", "", text.strip()]
+            if heading == "Evidence" and (RULE_PICTURES / f"{rule.code}.svg").is_file():
+                lines += ["", f'<div data-rule="{rule.code}"></div>']
         else:
             lines += ["", paragraph]
     needs = ", ".join(f"`{section}`" for section in (*rule.needs, *rule.reads))

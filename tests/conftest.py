@@ -71,3 +71,8 @@ def table_file(small_table: Arrays, tmp_path_factory: pytest.TempPathFactory) ->
 def weights_hash() -> Callable[[Path], str]:
     """SHA-256 of a run's finished weights."""
     return lambda run: hashlib.sha256((run / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/diagnosis/test_rules.py --draw docs/img/rules` draws the pictures of the rules' pages anew."""
+    parser.addoption("--draw", metavar="FOLDER", default=None, help="draw the rules' pictures into a folder")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from trainwell.capture.given import Setup
 from trainwell.capture.rehearse import hear_setup
-from trainwell.checking import check_setup
+from trainwell.checking import check, check_setup
+from trainwell.cli.formats import tried
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.steps import Steps
@@ -107,3 +109,31 @@ def test_nothing_is_offered_where_the_author_must_think() -> None:
         raise AssertionError("nothing is run")
 
     assert mend(finding("DEP002"), never, lambda _: []) is None  # type: ignore[arg-type]  # it is not called
+
+
+LEAKING = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+inputs = torch.randn(640, 8)
+model = nn.Linear(8, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+total = 0.0
+for step in range(20):
+    loss = nn.functional.mse_loss(model(inputs[32 * step : 32 * step + 32]), torch.zeros(32, 1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    total += loss
+"""
+
+
+def test_what_costs_no_loss_is_proven_where_it_is_gone_and_nothing_else_has_changed(tmp_path: Path) -> None:
+    script = tmp_path / "leaking.py"
+    script.write_text(LEAKING)
+    found = check(str(script), fix=True, select=["OPT017"]).diagnosis.headline
+    assert found is not None
+    assert (found.code, found.remedies[0].proven) == ("OPT017", True)
+    assert "+    total += loss.item()" in found.remedies[0].patch
+    assert tried(found.remedies[0]) == "Proven: the finding is gone, and each step's loss is what it was, 3 seeds."

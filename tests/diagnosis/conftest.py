@@ -413,3 +413,10 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     return Lab()
+
+
+@pytest.fixture(scope="session")
+def drawn_to(request: pytest.FixtureRequest) -> Path | None:
+    """Where pictures of rules are to be drawn; None: nowhere."""
+    folder = request.config.getoption("--draw")
+    return Path(folder) if folder else None

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ from trainwell.diagnosis.curve_shapes import read_curves
 from trainwell.diagnosis.diagnose import diagnose
 from trainwell.diagnosis.rules.table import RULES
 from trainwell.initialization import SCHEMES
+from trainwell.pictures.observed import observed
+from trainwell.pictures.svg import to_svg
 from trainwell.schedules import SCHEDULES
 
 
@@ -881,6 +884,33 @@ def test_fires_and_says(row: Row, case: Case) -> None:
     assert _numbers_away(finding.message) == row.message
     assert finding.evidence
     assert finding.cause
+
+
+def test_each_page_has_its_picture(case: Case, drawn_to: Path | None) -> None:
+    """With `--draw FOLDER` they are drawn anew, of the rows' own trainings."""
+    folder = drawn_to or Path(__file__).parents[2] / "docs" / "img" / "rules"
+    if drawn_to is not None:
+        for code in RULES:
+            _draw(code, case, folder)
+    missing = sorted(set(RULES) - {file.stem for file in folder.glob("*.svg")})
+    assert set(missing) <= WORDS
+
+
+WORDS = frozenset({"DAT001", "DAT002", "DAT010", "DAT011", "REG003"})
+"""Rules whose evidence is words or single numbers."""
+
+
+def _draw(code: str, case: Case, folder: Path) -> None:
+    """Of the first row that can be drawn; of those with a training beside it, if there are any."""
+    found = [(case(row.fires), row) for row in ROWS if row.code == code]
+    found.sort(key=lambda each: each[0].forks is None and each[0].curves is None)
+    for observation, row in found:
+        finding = only(code, observation)
+        figure = None if finding is None else observed(observation, finding, near_miss=case(row.misses))
+        if finding is not None and figure is not None:
+            label = f"{row.fires.replace('_', ' ').replace('-', ' ').capitalize()}: {finding.message}"
+            (folder / f"{code}.svg").write_text(to_svg(figure, key=code, label=label), "utf-8")
+            return
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

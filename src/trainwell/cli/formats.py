@@ -228,7 +228,8 @@ def tried(remedy: "Remedy") -> str:
             f"held-out loss {remedy.loss_before:.3g} without it, {remedy.loss_after:.3g} with it, {remedy.seeds} seeds"
         )
     if remedy.proven:
-        return f"Proven: {losses}."
+        same = f"the finding is gone, and each step's loss is what it was, {remedy.seeds} seeds"
+        return f"Proven: {losses or same}."
     return f"Not proven: {remedy.unproven}{f' ({losses})' if losses else ''}."
 
 

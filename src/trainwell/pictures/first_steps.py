@@ -50,14 +50,21 @@ def first_steps(values: tuple[float, ...], forks: Forks | None = None) -> Figure
     colors = itertools.chain((BLUE,), itertools.cycle((GREEN, ORANGE, PINK, INK)))
     styles = itertools.chain(("-",), itertools.cycle(("-", (0, (4, 1.2)), (0, (1, 1)))))
     drawn = [
-        draw(panel, _curve(name, loss), color=color, linestyle=style, label=name, zorder=3 if name == "as it is" else 2)
+        draw(
+            panel,
+            steps_curve(name, loss),
+            color=color,
+            linestyle=style,
+            label=name,
+            zorder=3 if name == "as it is" else 2,
+        )
         for (name, loss), color, style in zip(lines, colors, styles)
     ]
     if not any(drawn):
         nothing(panel, "No loss was a finite number.")
         entitle(panel, title)
         return finished(figure)
-    _scaled(panel)
+    scale(panel)
     panel.set_xlim(0.5, max(len(values), 1) + 0.5)
     entitle(panel, title, y="loss", x="optimizer step", legend=len(lines) if len(lines) > 1 and beside else 0)
     rule(panel)
@@ -80,11 +87,22 @@ def named(fork: Fork) -> str:
     return f"rate × {number(fork.factor)}" if fork.changed == "learning rate" else fork.changed
 
 
-def _curve(name: str, values: tuple[float, ...]) -> Curve:
+def steps_curve(name: str, values: tuple[float, ...]) -> Curve:
+    """Losses as a line, the first above 1.
+
+    Args:
+        name: of the line.
+        values: the loss before each step.
+    """
     return Curve(name=name, x=tuple(float(step) for step in range(1, len(values) + 1)), y=values)
 
 
-def _scaled(panel: Axes) -> None:
+def scale(panel: Axes) -> None:
+    """A logarithmic axis, where losses differ by a factor of ten and more.
+
+    Args:
+        panel: with its lines.
+    """
     heights = [float(y) for line in panel.get_lines() for y in np.asarray(line.get_ydata()).tolist()]
-    if min(map(is_loggable, heights)) and max(heights) > LOGARITHMIC * min(heights):
+    if heights and min(map(is_loggable, heights)) and max(heights) > LOGARITHMIC * min(heights):
         panel.set_yscale("log")

@@ -120,6 +120,8 @@ def _tried_remedy(code: str, one: Remedy) -> Markup:
             f"Held-out loss over {_count(one.seeds, 'pair')} of trainings: {number(one.loss_after)} with it, "
             f"{number(one.loss_before)} without."
         )
+    elif one.proven:
+        losses = paragraph(f"Gone in {_count(one.seeds, 'training')}, and each step's loss is what it was.")
     return element(
         "article",
         element("h3", badge, " ", element("code", code), " ", _words(one.text)),
