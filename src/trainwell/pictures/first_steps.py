@@ -104,5 +104,5 @@ def scale(panel: Axes) -> None:
         panel: with its lines.
     """
     heights = [float(y) for line in panel.get_lines() for y in np.asarray(line.get_ydata()).tolist()]
-    if heights and min(map(is_loggable, heights)) and max(heights) > LOGARITHMIC * min(heights):
+    if heights and all(map(is_loggable, heights)) and max(heights) > LOGARITHMIC * min(heights):
         panel.set_yscale("log")
