@@ -161,19 +161,53 @@ def _checked(
     tell: Callable[[Finding], None] | None = None,
     to_the_end: Callable[..., LearningCurves] | None = None,
 ) -> Checked:
-    """The first run, the forks that it gives reason for, and what the rules say of both."""
+    """The last of the trainings that are taken one after the other; where nothing is wrong with it, those before."""
     began = perf_counter()
     heard = run(steps=steps, linger=LINGER * seconds, seconds=seconds)
     if heard.state == "refused":
         raise SettingError(heard.error)
-    if heard.steps is not None and heard.state == "ended":
-        # It was heard to its end.
-        heard = replace(heard, steps=replace(heard.steps, planned=heard.steps.taken))
     refused = heard.steps is not None and (heard.steps.refused or any(each.classes for each in heard.steps.targets))
     if heard.steps is None or (heard.steps.taken == 0 and not refused):
         raise ScriptError(_no_step(target, heard, seconds), traceback=heard.error)
+    examined = partial(
+        _examined, target, began=began, seconds=seconds, once=once, fix=fix, select=select, at_once=at_once, tell=tell
+    )
+    found = examined(heard, partial(run, stage=heard.stage), to_the_end=to_the_end)
+    for stage in reversed(range(heard.stage)):
+        left = seconds - (perf_counter() - began)
+        if found.diagnosis.headline is not None or left < heard.seconds:
+            break
+        earlier = partial(run, stage=stage)
+        heard = earlier(steps=steps, linger=LINGER * seconds, seconds=left)
+        if heard.steps is not None and heard.steps.taken:
+            other = examined(heard, earlier)
+            found = replace(other if other.diagnosis.headline else found, runs=found.runs + other.runs)
+    return replace(found, seconds=perf_counter() - began)
+
+
+def _examined(
+    target: str,
+    heard: Heard,
+    run: Callable[..., Heard],
+    *,
+    began: float,
+    seconds: float,
+    once: bool,
+    fix: bool,
+    select: Sequence[str] | None,
+    at_once: int,
+    tell: Callable[[Finding], None] | None,
+    to_the_end: Callable[..., LearningCurves] | None = None,
+) -> Checked:
+    """A training that was heard, the forks that it gives reason for, and what the rules say of both."""
+    steps = heard.steps
+    assert steps is not None
+    if heard.state == "ended":
+        # It was heard to its end.
+        steps = replace(steps, planned=steps.taken)
+        heard = replace(heard, steps=steps)
     # What ends by itself is heard to its last evaluation.
-    run = partial(run, steps=max(heard.steps.taken, 1) + (heard.state == "ended"))
+    run = partial(run, steps=max(steps.taken, 1) + (heard.state == "ended"))
     observations = _observations(heard)
     made: list[Fork] = []
     told = False
@@ -190,11 +224,11 @@ def _checked(
         if not wanted:
             break
         with ThreadPoolExecutor(at_once) as pool:
-            made += pool.map(partial(_with_values, partial(run, seconds=left), heard.steps.taken), wanted)
+            made += pool.map(partial(_with_values, partial(run, seconds=left), steps.taken), wanted)
         # What was learnt of them may give reason for others.
         forks = Forks(
-            unchanged=heard.steps.values,
-            changed=tuple(each for each in made if len(each.values) == heard.steps.taken),
+            unchanged=steps.values,
+            changed=tuple(each for each in made if len(each.values) == steps.taken),
             chance=observations[0].initial_loss.best_constant if observations[0].initial_loss else math.nan,
         )
         observations = tuple(replace(each, forks=forks) for each in observations)

@@ -99,7 +99,8 @@ def sample_dependence(calls: Sequence[Call], losses: Sequence[LossSeen]) -> Samp
     """
     call, samples = _with_samples(calls, losses)
     few = math.ceil(EXCHANGED * samples)
-    found = []
+    # Where two axes of the outputs are as long, the samples' is the one along which others stay as they were.
+    found: dict[int, list[Tensor]] = {axis: [] for axis, size in enumerate(call.output[:2]) if size == samples}
     # At either end: what runs through the samples in order carries a change onward alone.
     for exchanged in (torch.arange(few), torch.arange(samples - few, samples)):
         left = torch.ones(samples, dtype=torch.bool)
@@ -109,9 +110,10 @@ def sample_dependence(calls: Sequence[Call], losses: Sequence[LossSeen]) -> Samp
             for each in call.tensors()
         ]
         before, after = _in_test_mode(call, others)
-        axis = 0 if call.first else call.output.index(samples)
-        found.append(_sizes(before.movedim(axis, 0), after.movedim(axis, 0))[left])
-    worst = max(found, key=lambda sizes: sizes.max().item())
+        for axis, sizes in found.items():
+            sizes.append(_sizes(before.movedim(axis, 0), after.movedim(axis, 0))[left])
+    of_axes = [max(sizes, key=lambda each: each.max().item()) for sizes in found.values()]
+    worst = min(of_axes, key=lambda sizes: sizes.max().item())
     return SampleDependence(
         samples=len(worst), changed=int((worst > ROUNDING).sum()), size=worst.max().item(), where=call.where
     )
@@ -209,7 +211,7 @@ def _are_apart(call: Call) -> bool:
     """Whether the samples that the script gathered are along one axis of all that goes in, and of what comes out."""
     shapes = [tuple(each.shape) for each in call.tensors()]
     if call.first:
-        told = call.output[:1] == (call.samples,)
+        told = call.samples in call.output[:2]
     else:
         told = all(shape.count(call.samples) == 1 for shape in (*shapes, call.output)) and all(
             each.shape.index(call.samples) <= _last_place(each) for each in call.tensors()

@@ -124,6 +124,9 @@ class Ear:
     def backward(self, roots: tuple[Tensor, ...]) -> None:
         """A backward pass begins, at these."""
 
+    def backward_refused(self, error: RuntimeError) -> None:
+        """A backward pass has raised."""
+
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimizer is about to take a step; a closure is not yet run."""
 

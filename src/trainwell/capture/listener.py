@@ -112,6 +112,7 @@ class Listener:
             self._who("stepping"),
             self._who("stepped"),
         )
+        self._refused = self._who("backward_refused")
         self._functions = {
             name: [ear for ear in self.ears if name in ear.functions] for ear in self.ears for name in ear.functions
         }
@@ -237,7 +238,11 @@ class Listener:
         def telling(tensors: Any, *args: Any, **options: Any) -> Any:
             roots = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
             self._tell(self._backward, roots)
-            return backward(tensors, *args, **options)
+            try:
+                return backward(tensors, *args, **options)
+            except RuntimeError as error:
+                self._tell(self._refused, error)
+                raise
 
         torch.autograd.backward = telling
         try:

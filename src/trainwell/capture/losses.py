@@ -151,7 +151,7 @@ def activated_twice(nodes: Iterable[Any]) -> Iterator[TwiceSeen]:
     for node in nodes:
         outer = LOGARITHMS.get(operation(node))
         below = node.next_functions[0][0] if outer is not None and node.next_functions else None
-        while below is not None and (operation(below) in VIEWS or operation(below) == "NegBackward"):
+        while below is not None and operation(below) in (*VIEWS, *PICKS, "NegBackward"):
             below = below.next_functions[0][0]
         inner = ACTIVATIONS.get(operation(below)) if below is not None else None
         if outer is not None and inner in ("softmax", "sigmoid", "ReLU"):
@@ -238,9 +238,15 @@ def before(sides: Sides, function: Compared) -> tuple[Compared, Any]:
             made = through_views(made.next_functions[0][0])
         return function, made
     made = through_views(sides.made)
+    # Of a graph, some nodes' outputs are picked.
+    while operation(made) in PICKS:
+        made = through_views(made.next_functions[0][0])
     # Within a call of cross_entropy nothing is marked.
     if operation(made) == "LogSoftmaxBackward" and made.metadata.get(LINE) is None:
-        return "cross-entropy", through_views(made.next_functions[0][0])
+        made = through_views(made.next_functions[0][0])
+        while operation(made) in PICKS:
+            made = through_views(made.next_functions[0][0])
+        return "cross-entropy", made
     return function, made
 
 

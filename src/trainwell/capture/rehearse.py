@@ -23,7 +23,14 @@ MOST_BATCHES = 100
 
 
 def hear_setup(
-    setup: Setup, *, steps: int, seconds: float, linger: float = math.inf, fork: Fork | None = None, seed: int = 0
+    setup: Setup,
+    *,
+    steps: int,
+    seconds: float,
+    linger: float = math.inf,
+    fork: Fork | None = None,
+    seed: int = 0,
+    stage: int | None = None,  # noqa: ARG001 - asked as a script is, which may hold several
 ) -> Heard:
     """Train copies of what a Setup holds for some steps, and hear them.
 
@@ -36,6 +43,7 @@ def hear_setup(
         linger: seconds after the first thirty, after which no further is begun.
         fork: one thing that is changed; None: nothing.
         seed: of another run, beside the Setup's own.
+        stage: of the trainings; a Setup holds one.
     """
     began = perf_counter()
     listener = Listener(lambda _: None)

@@ -28,6 +28,8 @@ from trainwell.core.records.steps import Steps
 
 FIRST = 30
 """Steps that are heard however long they take: most of what the rules see shows itself in them."""
+WAIT = 0.25
+"""Share of the time in which another training must begin, of which the script says that it comes."""
 GRACE_SECONDS = 15.0
 """Beyond its time, before a script that lets nobody speak is ended: loading torch takes some of it."""
 
@@ -48,6 +50,7 @@ class Heard:
         error: its own traceback where it raised, its own last word where it exited with one, why it was refused.
         trouble: what could not be observed, and why; empty: everything was.
         seconds: that it took.
+        stage: number of the training that was heard, of those that it takes one after the other.
     """
 
     state: State
@@ -57,6 +60,7 @@ class Heard:
     error: str = ""
     trouble: str = ""
     seconds: float = 0.0
+    stage: int = 0
 
 
 @record
@@ -74,6 +78,7 @@ class Order:
         fork: one thing that is changed.
         changed: other texts for some files, by path.
         seed: of another run.
+        stage: number of the training that is heard, of those that it takes one after the other; None: the last.
     """
 
     left: str
@@ -86,6 +91,7 @@ class Order:
     fork: Fork | None
     changed: dict[str, str]
     seed: int
+    stage: int | None
 
 
 def hear(
@@ -99,6 +105,7 @@ def hear(
     fork: Fork | None = None,
     changed: Mapping[str, str] | None = None,
     seed: int = 0,
+    stage: int | None = None,
 ) -> Heard:
     """Run a script until it has taken some optimizer steps, and end it there.
 
@@ -115,6 +122,8 @@ def hear(
         fork: one thing that is changed; None: nothing.
         changed: other texts for some of its files, by path; no file is written.
         seed: of another run; 0: the script's own seeds. What it draws without one is drawn alike in all runs.
+        stage: number of the training that is heard, from 0 on, where a script takes several one after the other; None:
+            the last that begins in a part of the time.
     Raises:
         SettingError: there is no such file, or an argument is outside its range.
     """
@@ -136,6 +145,7 @@ def hear(
             fork=fork,
             changed=dict(changed or {}),
             seed=seed,
+            stage=stage,
         )
         left, written = Path(order.left), Path(folder) / "order.json"
         written.write_text(to_json(order), "utf-8")
@@ -204,17 +214,26 @@ def _child(order: Order) -> None:
     from trainwell.capture.interventions import changed
     from trainwell.capture.listener import Listener
     from trainwell.capture.rehearse import setup_of, train
+    from trainwell.capture.stages import Stages, optimizers_said
 
     once = threading.Lock()
+    listening, intervened = contextlib.ExitStack(), contextlib.ExitStack()
+    wanted = order.stage or 0
+    listener: Listener | None = None
+    enough = Enough(order.steps, order.linger)
+    waiting = math.inf
 
     def end(state: State, *, status: int = 0, error: str = "") -> None:
         if not once.acquire(blocking=False):
             time.sleep(GRACE_SECONDS)  # the other thread is writing
-        found = Heard(
-            state=state, steps=listener.heard(), status=status, error=error, trouble="; ".join(listener.troubles)
-        )
+        if waiting < math.inf and state in ("ended", "exited", "raised"):
+            # What came after the steps that were heard is of no concern.
+            state, status, error = "stopped", 0, ""
+        found = Heard(state=state, status=status, error=error, stage=wanted)
+        if listener is not None:
+            found = replace(found, steps=listener.heard(), trouble="; ".join(listener.troubles))
         write_atomically(Path(order.left), to_json(found).encode())
-        if order.fork is None and threading.current_thread() is threading.main_thread():
+        if listener is not None and order.fork is None and threading.current_thread() is threading.main_thread():
             # Last, and only then: what is the user's runs once more, and may never come back. And not beside itself.
             found = replace(found, afterwards=listener.afterwards())
             write_atomically(Path(order.left), to_json(found).encode())
@@ -222,27 +241,59 @@ def _child(order: Order) -> None:
             each.terminate()
         os._exit(0)
 
-    enough = Enough(order.steps, order.linger)
-    listener = Listener(lambda taken: end("stopped") if enough.at(taken) else None)
+    def after_step(taken: int) -> None:
+        nonlocal waiting
+        now = time.perf_counter()
+        if not enough.at(taken) or now < waiting < math.inf:
+            return
+        if waiting == math.inf and order.stage is None and further():
+            waiting = now + WAIT * order.seconds
+        else:
+            end("stopped")
+
+    def further() -> bool:
+        """Whether the script says of another optimizer that it has not made yet."""
+        try:
+            return order.kind == "file" and optimizers_said(Path(target).read_text("utf-8")) > stages.made
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def hear_from_here() -> None:
+        nonlocal listener, enough, waiting
+        listening.close()
+        enough, waiting = Enough(order.steps, order.linger), math.inf
+        # While another training is waited for, this one's steps are only counted.
+        listener = Listener(after_step, wanted=lambda _: waiting == math.inf)
+        listening.enter_context(listener.listening())
+        if order.fork is not None:
+            intervened.enter_context(changed(order.fork))
+
+    def begun(number: int) -> None:
+        nonlocal wanted
+        if order.stage is None:
+            wanted = number
+        if number == wanted:
+            hear_from_here()
+
+    stages = Stages(begun)
     timer = threading.Timer(order.seconds, end, ("stopped",))
     timer.daemon = True
     timer.start()
     target = order.target
     sys.argv = [target, *order.arguments]
     try:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(otherwise.sources(order.changed))
-            stack.enter_context(otherwise.seeds(order.seed))
-            stack.enter_context(listener.listening())
-            if order.fork is not None:
-                stack.enter_context(changed(order.fork))
+        with otherwise.sources(order.changed), otherwise.seeds(order.seed), stages.noticing(), listening, intervened:
+            if wanted == 0:
+                hear_from_here()
             if order.kind == "module":
                 sys.path.insert(0, str(Path.cwd()))
                 runpy.run_module(target, run_name="__main__", alter_sys=True)
             elif order.kind == "function":
                 file, function = split_target(target)
                 sys.path[0] = str(Path(file).resolve().parent)
-                train(begin(setup_of(file, function)), listener, enough=lambda _: False)
+                training = begin(setup_of(file, function))
+                assert listener is not None
+                train(training, listener, enough=lambda _: False)
             else:
                 sys.path[0] = str(Path(target).resolve().parent)
                 runpy.run_path(target, run_name="__main__")

@@ -2,9 +2,11 @@
 
 import ast
 import functools
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from trainwell.capture.ear import Ear, Passed, Scene
@@ -25,6 +27,11 @@ PLACES = {
 """Function -> the places of its probability and of its mode among the arguments; attention has no mode."""
 NAMES = ("p", "dropout_p")
 MODES = ("training", "train")
+AGAIN = 5
+"""Times that a network is asked about the same between two steps, for its answers to be averaged; a graph is given
+whole for each of its parts."""
+EACH = 2
+"""Times that each sample stands in a batch, on average, whose answers are to be averaged."""
 
 
 class Dropout(Ear):
@@ -36,7 +43,7 @@ class Dropout(Ear):
         super().__init__(scene)
         self.places: dict[tuple[object, ...], _Place] = {}
         self.inputs: Any = None
-        self.given: set[tuple[object, ...]] = set()
+        self.given: Counter[tuple[object, ...]] = Counter()
         self.since = 0
         self.again = False
         self._judged = False
@@ -75,17 +82,20 @@ class Dropout(Ear):
         return {"dropout": tuple(each.seen() for each in self.places.values())}
 
     def _is_again(self) -> bool:
-        """Whether the network is given what it was given since the last step, or one sample several times."""
-        numbers = next((each for each in self.inputs or () if isinstance(each, Tensor) and each.ndim), None)
-        if numbers is None or not numbers.numel():
+        """Whether the network is given what it was given since the last step, or each sample several times."""
+        given = [each for each in self.inputs or () if isinstance(each, Tensor) and each.ndim and each.numel()]
+        if not given:
             return False
         if self.since != self.scene.taken:
             self.since = self.scene.taken
             self.given.clear()
+        numbers = given[0]
         key = (tuple(numbers.shape), hash(numbers.double().cpu().numpy().tobytes()))
-        before = key in self.given
-        self.given.add(key)
-        return before or bool((numbers[1:] == numbers[:1]).flatten(1).all(dim=1).any())
+        self.given[key] += 1
+        rows = [each.double().cpu().flatten(1) for each in given if len(each) == len(numbers) and each.ndim > 1]
+        return self.given[key] >= AGAIN or (
+            bool(rows) and EACH * len(torch.cat(rows, dim=1).unique(dim=0)) <= len(numbers)
+        )
 
 
 class _Place:

@@ -23,6 +23,8 @@ SUSPECT = 8
 """Graphs that live at once before a reference cycle is ruled out, by collecting garbage."""
 SUMMED = 3
 """Likewise, where a line was seen that sums losses after their backward pass: a sum has no cycles."""
+FREED = "backward through the graph a second time"
+"""What torch says of a pass into a graph whose numbers it has let go."""
 MOST_COUNTED = 10_000
 """Nodes of a graph that are counted."""
 
@@ -42,6 +44,11 @@ class Graphs(Ear):
                 where = user_line()
                 place = self.places.setdefault(where, _Place(where))
                 place.begin(root, step=self.scene.taken)
+
+    def backward_refused(self, error: RuntimeError) -> None:
+        place = self.places.get(user_line())
+        if place is not None and FREED in str(error):
+            place.freed = True
 
     def called(self, name: str, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
         if not isinstance(found, Tensor) or found.ndim or found.grad_fn is None:
@@ -80,6 +87,7 @@ class _Place:
     def __init__(self, where: Where) -> None:
         self.where, self.summed_at = where, Where()
         self.made, self.nodes = 0, 0
+        self.freed = False
         self.alive: list[_Begun] = []
         self.retained, self.stored, self.steady = 0, False, 0
         # Where garbage was among them, what lives is known only right after it was collected.
@@ -136,6 +144,7 @@ class _Place:
             steady=self.steady,
             where=self.where,
             summed_at=self.summed_at,
+            freed=self.freed,
         )
 
     def _older(self, taken: int) -> int:

@@ -11,7 +11,7 @@ from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.source import user_line
 from trainwell.capture.stored import is_dense
 from trainwell.core.records.finding import Where
-from trainwell.core.records.seen.networks import CutSeen, LayerSeen
+from trainwell.core.records.seen.networks import CutSeen, LayerSeen, StoppedSeen
 from trainwell.core.records.seen.updates import OptimizerSeen
 
 WITHOUT_GRAPH = ("detach", "detach_", "argmax")
@@ -20,12 +20,14 @@ WITHOUT_SLOPE = ("round", "floor", "ceil", "trunc", "sign", "heaviside")
 """Functions whose slope is 0 everywhere."""
 READING = ("__getitem__", "index_select", "embedding", "linear", "matmul", "__matmul__", "mm", "bmm")
 """Functions by which a network uses weights of its own."""
+MOST_NODES = 1000
+"""Of a graph that is cut, that are looked at."""
 HEARD = 2
 """Optimizer steps in which lines are noted at which no gradient goes through."""
 
 
 class Layers(Ear):
-    """Fills `layers`, `cuts` and `optimizers`."""
+    """Fills `layers`, `cuts`, `stopped` and `optimizers`."""
 
     functions = frozenset({*WITHOUT_GRAPH, *WITHOUT_SLOPE, *READING})
 
@@ -33,6 +35,9 @@ class Layers(Ear):
         super().__init__(scene)
         self.layers: dict[int, _Layer] = {}
         self.cuts: dict[Where, CutSeen] = {}
+        self.stopped: dict[int, tuple[Tensor, str, str, Where]] = {}
+        self.moved: set[int] = set()
+        self._stopping: set[tuple[Where, int]] = set()
         self.optimizers: dict[int, _Given] = {}
         self.read: dict[int, _Layer] = {}
         self._stored: dict[int, dict[int, list[tuple[str, Tensor]]]] = {}
@@ -71,7 +76,24 @@ class Layers(Ear):
             return
         if args[0].grad_fn is not None and args[0].is_floating_point() and args[0].ndim:
             where = user_line()
+            if self.scene.inside and (where, id(self.scene.innermost)) not in self._stopping:
+                self._stopping.add((where, id(self.scene.innermost)))
+                self._stop(args[0].grad_fn, name.strip("_"), where)
             self.cuts.setdefault(where, CutSeen(function=name.strip("_"), place=len(self.layers), where=where))
+
+    def _stop(self, node: Any, function: str, where: Where) -> None:
+        """Note the weights that something was computed with, of which no gradient is wanted."""
+        names: dict[int, str] = {}
+        level, seen = [node], {node}
+        while level and len(seen) < MOST_NODES:
+            below = [each for each, _ in level.pop().next_functions if each is not None and each not in seen]
+            seen.update(below)
+            level.extend(below)
+            for each in below:
+                weight = getattr(each, "variable", None)
+                if weight is not None:
+                    names = names or {id(own): name for name, own in self.scene.inside[0].named_parameters()}
+                    self.stopped.setdefault(id(weight), (weight, names.get(id(weight), ""), function, where))
 
     def _read(self, args: tuple[Any, ...]) -> None:
         """Numbers of a parameter that come by another tensor, which wants no gradients."""
@@ -98,6 +120,7 @@ class Layers(Ear):
 
     def stepping(self, optimizer: Optimizer) -> None:
         first = self.scene.taken == 0
+        self.moved |= {key for key, (weight, *_) in self.stopped.items() if weight.grad is not None}
         for layer in (*self.layers.values(), *self.read.values()):
             layer.look()
             if first and layer.quiet:
@@ -111,6 +134,11 @@ class Layers(Ear):
                 each.seen(given) for each in (*self.layers.values(), *self.read.values()) if not each.is_meant()
             ),
             "cuts": tuple(self.cuts.values()),
+            "stopped": tuple(
+                StoppedSeen(name=name, weights=weight.numel(), function=function, where=where)
+                for key, (weight, name, function, where) in self.stopped.items()
+                if key in given and key not in self.moved and name and weight.grad is None
+            ),
             "optimizers": tuple(each.seen() for each in self.optimizers.values()),
         }
 

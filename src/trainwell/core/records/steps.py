@@ -32,6 +32,7 @@ from trainwell.core.records.seen.networks import (
     NormSeen,
     RecurrenceSeen,
     SquashSeen,
+    StoppedSeen,
 )
 from trainwell.core.records.seen.updates import (
     ClippingSeen,
@@ -91,6 +92,7 @@ class Steps:
         linear: whether everything between the inputs and the outputs is linear, in the first step.
         fits: what simple models make of the first samples; None: nobody would ask.
         cuts: one for each line.
+        stopped: weights before those lines that never had a gradient.
         optimizers: one for each that took a step.
         repeated: the same batch at each step; None: there were others, or no loader was asked for them.
         modes: one for each network that is trained and in which dropout or batch norm act.
@@ -142,6 +144,7 @@ class Steps:
     linear: bool = False
     fits: SimpleFits | None = None
     cuts: tuple[CutSeen, ...] = ()
+    stopped: tuple[StoppedSeen, ...] = ()
     optimizers: tuple[OptimizerSeen, ...] = ()
     repeated: RepeatedSeen | None = None
     modes: tuple[ModeSeen, ...] = ()

@@ -86,6 +86,7 @@ class HeldOutSeen:
         repeated: how many occurred again in the same evaluation.
         trained: of the different ones, how many were trained on.
         known: different samples that were trained on.
+        nodes: whether samples are nodes of a graph that is given whole, by number.
         where: the line that called the network.
     """
 
@@ -93,6 +94,7 @@ class HeldOutSeen:
     repeated: int
     trained: int
     known: int
+    nodes: bool = False
     where: Where = Where()
 
 

@@ -213,6 +213,23 @@ class CutSeen:
 
 
 @record
+class StoppedSeen:
+    """Weights that an optimizer has, and at which no gradient ever came: what was computed with them was detached.
+
+    Attributes:
+        name: dotted, in the network that was called.
+        weights: numbers.
+        function: of torch that let no gradient through.
+        where: the line that called it.
+    """
+
+    name: str
+    weights: int
+    function: str
+    where: Where = Where()
+
+
+@record
 class ModeSeen:
     """A network in which dropout or batch norm act, and the modes in which it was trained and evaluated.
 

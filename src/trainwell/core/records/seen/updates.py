@@ -110,6 +110,7 @@ class GraphsSeen:
         steady: steps over which as many lived though others had come: something holds a fixed number of them.
         where: the line.
         summed_at: the line that added such a number to another after its backward pass.
+        freed: whether torch refused a pass that led into the graph of an earlier one, which is gone.
     """
 
     backwards: int
@@ -119,6 +120,7 @@ class GraphsSeen:
     steady: int
     where: Where = Where()
     summed_at: Where = Where()
+    freed: bool = False
 
 
 @record

@@ -6,7 +6,7 @@ Why it hurts: the network has seen these answers; the score is too good by what 
 Evidence: the number of such samples, by content. Copies that all lie on one side of the split flatter nothing: they
 are an info. In a script, what a network is given without gradients is compared, number by number, with all that it was
 given with them; a line that speaks of training too, and inputs that repeat themselves by nature (few different ones are
-possible), prove nothing.
+possible), prove nothing. Of a graph that is given whole, the nodes are compared whose outputs are picked.
 
 Remedy: keep copies on one side, or leave them out. Safe: the score gets worse and true.
 
@@ -77,7 +77,7 @@ def _overlaps(seen: HeldOutSeen) -> bool:
 def _said_of(seen: HeldOutSeen) -> Finding:
     return RULE.finding(
         "warning",
-        f"{seen.trained:,} of the {counted(seen.samples, 'sample')} that are evaluated here as held-out data "
+        f"{seen.trained:,} of the {counted(seen.samples, 'node' if seen.nodes else 'sample')} that are evaluated here as held-out data "
         f"({percent(seen.trained / seen.samples)}) were trained on: the score is too good.",
         evidence={"overlap": seen.trained, "held_out": seen.samples, "repeated": seen.repeated},
         cause="The parts were not made disjoint.",

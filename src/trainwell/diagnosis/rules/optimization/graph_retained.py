@@ -1,4 +1,5 @@
-"""What it sees: losses of earlier steps whose graphs of autograd are still in memory many steps later.
+"""What it sees: losses of earlier steps whose graphs of autograd are still in memory many steps later; or a backward
+pass that leads into the graph of an earlier step, which torch refuses.
 
 Why it hurts: a loss that is summed or stored as a tensor keeps every operation that made it, and with the operations
 whatever they still hold. Memory grows with each step, until on a long training there is none left.
@@ -34,11 +35,28 @@ STEADY = 3
 def find(observation: Observation) -> tuple[Finding, ...]:
     """Ask each line that begins backward passes."""
     seen = observation.steps.graphs if observation.steps else ()
-    return tuple(_finding(each) for each in seen if each.retained >= _least(each))
+    refused = tuple(_refused(each) for each in seen if each.freed)
+    return refused or tuple(_finding(each) for each in seen if each.retained >= _least(each))
 
 
 def _least(seen: GraphsSeen) -> int:
     return RETAINED if seen.summed_at.line is None else SUMMED
+
+
+def _refused(seen: GraphsSeen) -> Finding:
+    return RULE.finding(
+        "error",
+        f"Backward pass {seen.backwards} leads into the graph of an earlier one, whose numbers are gone, and torch "
+        "raises.",
+        evidence={"backwards": seen.backwards, "nodes": seen.nodes},
+        cause="Something that was computed in an earlier step, as a recurrent state, is used in this one with its "
+        "graph.",
+        remedies=(
+            Remedy(text="Carry it on without its graph: `state = state.detach()`, of a pair each of both."),
+            Remedy(text="Or compute it anew in each step. `retain_graph=True` would keep all graphs in memory."),
+        ),
+        where=seen.where,
+    )
 
 
 def _finding(seen: GraphsSeen) -> Finding:

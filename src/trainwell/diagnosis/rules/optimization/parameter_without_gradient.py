@@ -38,7 +38,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     numbers = dict.fromkeys(layer.network for layer in steps.layers)
     found = [each for number in numbers for each in _within(number, steps)]
-    return tuple(found) or _before(steps) or _apart(steps)
+    return tuple(found) or _before(steps) or _apart(steps) or _stopped(steps)
 
 
 def _within(network: int, steps: Steps) -> list[Finding]:
@@ -92,6 +92,26 @@ def _apart(steps: Steps) -> tuple[Finding, ...]:
             else "It is only called within `torch.no_grad()`.",
             remedies=(Remedy(text="Take out what keeps gradients away, or freeze it with `requires_grad_(False)`."),),
             where=Where(layer=first.name or None, file=first.where.file, line=first.where.line),
+        ),
+    )
+
+
+def _stopped(steps: Steps) -> tuple[Finding, ...]:
+    """Single weights of layers that learn otherwise."""
+    left = steps.stopped
+    if not left or steps.taken < APART or steps.loaded is not None:
+        return ()
+    first, weights = left[0], sum(each.weights for each in left)
+    more = f" and at {counted(len(left) - 1, 'more tensor')} of the kind" if len(left) > 1 else ""
+    return (
+        RULE.finding(
+            "error",
+            f'No gradient comes at "{first.name}"{more} in {steps.taken} steps: what is computed with it passes '
+            f"`{first.function}` here. {weights:,} numbers that the optimizer has stay as they were.",
+            evidence={"layers": len(left), "weights": weights, "steps": steps.taken},
+            cause=f"No gradient goes through `{first.function}`.",
+            remedies=(Remedy(text="Take out what cuts the graph, or freeze it with `requires_grad_(False)`."),),
+            where=Where(layer=first.name.rpartition(".")[0] or None, file=first.where.file, line=first.where.line),
         ),
     )
 
