@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -65,6 +66,7 @@ class Freshness(Ear):
             given = next((each for each in call.options.values() if isinstance(each, Tensor) and each.ndim > 1), None)
         if given is None or not is_dense(given) or torch._C._functorch.is_functorch_wrapped_tensor(given):
             return
+        given = _with_further(given, call)
         if not call.with_gradients:
             self._loaded = []
             if given.is_floating_point() or given[:1].numel() >= TOKENS:
@@ -191,6 +193,21 @@ class _HeldOut:
             known=len(trained),
             where=self.where,
         )
+
+
+def _with_further(given: Tensor, call: Passed) -> Tensor:
+    """Samples of a few whole numbers with the numbers that are given beside them, as octets; others as they are."""
+    if given.is_floating_point() or given[:1].numel() >= TOKENS:
+        return given
+    others = [
+        each
+        for each in (*call.inputs, *call.options.values())
+        if isinstance(each, Tensor) and each.ndim > 1 and len(each) == len(given) and is_dense(each)
+    ]
+    if not any(each.is_floating_point() for each in others):
+        return given
+    rows = [octets(each).reshape(len(each), -1) for each in others]
+    return torch.from_numpy(np.concatenate(rows, axis=1))
 
 
 def _of_nodes(where: Where, rows: set[int], trained: set[int]) -> HeldOutSeen:

@@ -25,6 +25,8 @@ STEPPED = (*MADE, "CosineAnnealingWarmRestarts")
 """Classes that step by themselves."""
 LATER = 3
 """Steps after the first pass, before its rates are compared: a cosine is at its lowest between two passes."""
+NOTHING = 1e-6
+"""Share of the highest rate, at which a step moves no weight by more than rounding does."""
 TURNED = 1e-6
 """Share of a rate by which it must change to count as another: a sum of many products is rounded by less."""
 
@@ -96,6 +98,7 @@ class Schedules(Ear):
             others=sum(each.stepped for each in others if each is not schedule),
             used=is_used_again(schedule.made_at),
             lowers=optimizer.lowers,
+            idle=optimizer.idle,
             made_at=schedule.made_at,
             stepped_at=schedule.stepped_at,
         )
@@ -168,7 +171,7 @@ class _Stepped:
     """The rates of an optimizer's steps."""
 
     def __init__(self) -> None:
-        self.taken, self.turned, self.later = 0, 0, 0
+        self.taken, self.turned, self.later, self.idle = 0, 0, 0, 0
         self.peak, self.second = 0.0, 0.0
         self._first, self._last, self._falls = math.nan, math.nan, False
 
@@ -182,6 +185,7 @@ class _Stepped:
         if loader is not None and loader.begun > 1:
             self.second, self.later = max(self.second, rate), self.later + 1
         self.peak = max(self.peak, rate)
+        self.idle = self.idle + 1 if 0 <= rate <= NOTHING * self.peak else 0
         self._first = rate if math.isnan(self._first) else self._first
         if rate < self._last * (1 - TURNED):
             self._falls = True

@@ -176,6 +176,7 @@ class ScheduleSeen:
         left: share of the rate that is left when half of the rounds are over, were it stepped by the batch; NaN where
             it does not only lower.
         lowers: whether the rate is lower than at its first step.
+        idle: of its optimizer's last steps, how many were taken at a millionth of the highest rate or less.
         second: highest rate after the first pass, as a share of the highest of all; NaN where there were few steps.
         others: how often other schedules of the same optimizer were stepped.
         used: whether the source does something with it after it was made.
@@ -196,6 +197,7 @@ class ScheduleSeen:
     others: int
     used: bool
     lowers: bool = False
+    idle: int = 0
     made_at: Where = Where()
     stepped_at: Where = Where()
 

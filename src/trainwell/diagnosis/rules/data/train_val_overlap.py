@@ -77,8 +77,8 @@ def _overlaps(seen: HeldOutSeen) -> bool:
 def _said_of(seen: HeldOutSeen) -> Finding:
     return RULE.finding(
         "warning",
-        f"{seen.trained:,} of the {counted(seen.samples, 'node' if seen.nodes else 'sample')} that are evaluated here as held-out data "
-        f"({percent(seen.trained / seen.samples)}) were trained on: the score is too good.",
+        f"{seen.trained:,} of the {counted(seen.samples, 'node' if seen.nodes else 'sample')} that are evaluated here "
+        f"as held-out data ({percent(seen.trained / seen.samples)}) were trained on: the score is too good.",
         evidence={"overlap": seen.trained, "held_out": seen.samples, "repeated": seen.repeated},
         cause="The parts were not made disjoint.",
         remedies=(Remedy(text="Keep what is evaluated out of the training part, with all its copies."),),

@@ -31,7 +31,7 @@ RUNS = 2.0
 batches of one class, as real and made-up samples of a GAN, have one for each batch."""
 
 MANY = 3
-"""Classes: as many, each in one run and over as many batches at least, are sorted, wherever the batches end."""
+"""Classes, and batches: over as many, classes that come in one run each are sorted, wherever the batches end."""
 
 A_BATCH = 0.75
 """Runs for each batch, at most: below 1, some runs go on from batch to batch, which no design within a batch does."""
@@ -70,7 +70,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
 def _is_sorted(seen: LabelsSeen) -> bool:
     if seen.classes < 2 or not seen.expected_runs - seen.runs >= BEYOND_CHANCE * seen.deviation > 0:
         return False
-    if seen.runs == seen.classes and MANY <= seen.classes <= seen.batches:
+    if seen.runs == seen.classes and seen.classes >= MANY and seen.batches >= MANY:
         return True
     return (
         seen.batches >= FEWEST_BATCHES

@@ -16,13 +16,15 @@ Systems.
 
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.observation import Observation
+from trainwell.core.records.seen.updates import GradientsSeen
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import percent
 
 LEAST = 3
 """Steps: what happened twice may be meant, as a second step along the same gradient is."""
-MOST_CLEARED = 0.0
-"""Share of the steps at which the gradient was cleared: a loop that forgets it forgets it always."""
+MOST_CLEARED = 0.25
+"""Share of the steps at which the gradient was cleared: a loop that forgets it forgets it always, or clears it once an
+epoch."""
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
@@ -31,16 +33,22 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     return tuple(
         RULE.finding(
             "error",
-            f"At all {each.kept} steps that can tell, the gradient still held the one of the step before: "
+            f"At {_of_all(each)} steps that can tell, the gradient still held the one of the step before: "
             f"it made up {percent(each.share)} of the length.",
             evidence={"steps": each.steps, "kept": each.kept, "share": each.share},
-            cause="No `zero_grad()` is called between two steps, so every backward pass adds to what is there.",
+            cause="No `zero_grad()` is called between two steps, so every backward pass adds to what is there."
+            if each.kept == each.steps
+            else "`zero_grad()` is called once in many steps, and between, every backward pass adds to what is there.",
             remedies=(Remedy(text="Call `optimizer.zero_grad()` before `backward()`."),),
             where=each.where,
         )
         for each in seen
         if each.kept >= LEAST and each.steps - each.kept <= MOST_CLEARED * each.steps
     )
+
+
+def _of_all(seen: GradientsSeen) -> str:
+    return f"all {seen.kept}" if seen.kept == seen.steps else f"{seen.kept} of the {seen.steps}"
 
 
 RULE = Rule(

@@ -6,7 +6,8 @@ is left says nothing of the sample. The network answers all samples alike.
 
 Evidence: decay times rate, which plain steps take away of each weight, and the probability of dropout; the loss beside
 that of the best constant answer; the same steps again, from the same weights on the same batches, without either.
-Dropout always raises the loss of a training a little, so nothing is said of a loss that has come down.
+Dropout always raises the loss of a training a little: of one that has come down, the script's own evaluations are
+compared, in which nothing is left out.
 
 Remedy: a hundredth of the decay, or a dropout of 0.1 to 0.5. Safe: where that is too little, the validation loss rises
 while the training loss falls (REG001).
@@ -16,13 +17,15 @@ Weight Decay Regularization.
 """
 
 import math
+import statistics
+from collections.abc import Sequence
 
-from trainwell.core.records.finding import Finding, Remedy, Where
+from trainwell.core.records.finding import Confirmed, Finding, Remedy, Where
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.seen.networks import DropoutSeen
 from trainwell.core.records.seen.updates import DecaySeen
-from trainwell.diagnosis.forked import GAIN, confirmation, end, helped, is_stuck
+from trainwell.diagnosis.forked import GAIN, confirmation, end, helped, in_words, is_stuck
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -32,6 +35,9 @@ SHARE = 1e-4
 DROPPED = 0.6
 """Probability of dropout, likewise: 0.5 is the most that is common. Source: Srivastava et al. 2014, section 7.3, where
 the test error is flat between 0.2 and 0.6."""
+WORSE = 0.3
+"""Share of the loss of evaluations, by which they must be lower without dropout where something was learnt with it: early
+in a training, a usual dropout costs less."""
 BELOW = 0.1
 """Share of its beginning and end by which the loss must come down further without the decay."""
 LEARNT = 0.05
@@ -45,7 +51,8 @@ WITHOUT = Fork(changed="no weight decay or dropout")
 def tries(observation: Observation) -> tuple[Fork, ...]:
     """A script's first steps again without either, where one is strong and nothing was learnt."""
     suspects = _decay(observation) or _dropout(observation)
-    return (WITHOUT,) if suspects and _learnt_nothing(observation) else ()
+    stuck = suspects and _learnt_nothing(observation)
+    return (WITHOUT,) if stuck or (_dropout(observation) is not None and _tested(observation)) else ()
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
@@ -55,6 +62,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     without = next((each for each in forks.changed if each.changed == WITHOUT.changed), None)
     decay, dropout = _decay(observation), _dropout(observation)
+    if without is not None and dropout is not None and not _learnt_nothing(observation):
+        return _said_of_tests(observation, without, dropout)
     # Dropout makes any loss a little higher, decay does not.
     gain = BELOW if dropout is None else GAIN
     if without is None or not helped(forks, without, gain=gain):
@@ -86,6 +95,36 @@ def find(observation: Observation) -> tuple[Finding, ...]:
             confirmed_by=confirmation(forks, without),
         ),
     )
+
+
+def _said_of_tests(observation: Observation, without: Fork, dropout: DropoutSeen) -> tuple[Finding, ...]:
+    """Something was learnt; evaluations, in which nothing is left out, say how much less than without."""
+    before, after = _tested(observation), _mean(without.tested_by_class)
+    if not after < (1 - WORSE) * before:
+        return ()
+    return (
+        RULE.finding(
+            "warning",
+            f"With dropout {number(dropout.probability)}, the script's own evaluations come to a loss of "
+            f"{number(before)} a class; the same steps without it bring them to {number(after)}.",
+            evidence={"dropout": dropout.probability, "tested": before, "tested_without": after},
+            cause="The regularization takes away more than the gradient brings.",
+            remedies=(Remedy(text="Lower the dropout to 0.1, and raise it only where the network overfits."),),
+            where=_where(None, dropout),
+            confirmed_by=Confirmed(fork=in_words(without), loss_with=after, loss_without=before, n=len(without.values)),
+        ),
+    )
+
+
+def _tested(observation: Observation) -> float:
+    """Mean of the classes' losses in the script's own evaluations; 0: there were none."""
+    seen = observation.steps.classes if observation.steps else None
+    return _mean(seen.tested_losses) if seen is not None else 0.0
+
+
+def _mean(losses: Sequence[float]) -> float:
+    known = [each for each in losses if math.isfinite(each)]
+    return statistics.fmean(known) if known else 0.0
 
 
 def _learnt_nothing(observation: Observation) -> bool:

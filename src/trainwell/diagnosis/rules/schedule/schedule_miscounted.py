@@ -9,7 +9,8 @@ rounds of the loop around it where the source counts a range. A cosine is steppe
 number of those rounds, where the rate has come up again before the first pass is over, or where the schedule takes
 several steps for each of the optimizer's and the rate has come up again; a schedule that only lowers the rate, where
 half of the passes are yet to come when a thousandth of it or less is left, where its last milestone lies within the
-first pass, or where it has ended in less than a tenth of the steps seen. One with an end is stepped
+first pass, where it has ended in less than a tenth of the steps seen, or where many of these were taken at a millionth
+of the rate. One with an end is stepped
 too rarely where its period is the number of all batches. One that was not stepped is forgotten where the source does
 nothing more with it; else it is an info.
 
@@ -51,6 +52,11 @@ SEVERAL = 1.5
 LONG = 10.0
 """Times its length that a schedule is stepped which has an end and lowers the rate: a training that goes on so long has
 no schedule."""
+
+IDLE = 0.1
+"""Share of the steps that are taken when a millionth of the rate is left: what decays by design is at its end there."""
+IDLE_STEPS = 20
+"""And so many of them."""
 
 FALLING = ("LinearLR", "PolynomialLR")
 """Schedules with an end at which they stay."""
@@ -116,6 +122,11 @@ def _lowered_by_batch(seen: ScheduleSeen) -> tuple[Finding, ...]:
         message = (
             f"`{seen.kind}` is stepped after each of {seen.steps} optimizer steps, and after the first pass of the "
             f"loader no more than {number(seen.second)} of the rate is left."
+        )
+    elif seen.idle >= max(IDLE_STEPS, IDLE * seen.steps):
+        message = (
+            f"`{seen.kind}` is stepped after each of {seen.steps} optimizer steps, and the last {seen.idle} of them "
+            "were taken when no more than a millionth of the rate was left."
         )
     else:
         return ()
