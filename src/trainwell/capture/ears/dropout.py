@@ -27,7 +27,7 @@ PLACES = {
 """Function -> the places of its probability and of its mode among the arguments; attention has no mode."""
 NAMES = ("p", "dropout_p")
 MODES = ("training", "train")
-AGAIN = 5
+AGAIN = 3
 """Times that a network is asked about the same between two steps, for its answers to be averaged; a graph is given
 whole for each of its parts."""
 EACH = 2

@@ -5,10 +5,11 @@ whose loss does not come down, and does at a lower rate.
 Why it hurts: each step overshoots the valley that it aims at; the loss stays high, oscillates, or is gone.
 
 Evidence: the sweep's loss against the rate, and the interval in which it falls. A training's rate above the
-interval says nothing alone (warm-up, norms and adaptive steps carry a training further than a sweep): its own loss
-must show the harm. Of a script: the same steps again, from the same weights on the same batches, at a tenth and at a
-hundredth of its rate. Where several networks work for or against each other, no loss says which training is better:
-there, how far each of the first five steps moves the weights, over their size.
+interval says nothing alone (warm-up, norms and adaptive steps carry a training further than a sweep): its own loss must
+show the harm. Of a script: the same steps again, from the same weights on the same batches, at a tenth of its rate, and
+at a hundredth where they lead nowhere. Early in a long training a lower rate leads for a while: there, it must halve
+the loss. Where several networks work for or against each other, no loss says which training is better: there, how far
+each of the first five steps moves the weights, over their size.
 
 Remedy: lower the rate, or widen the sweep downward. Safe.
 
@@ -39,6 +40,14 @@ NARROW = 0.1
 BELOW = 0.1
 """Share of the first value by which the loss must come down at a lower rate, where it does not come down as it is."""
 
+EARLY = 3.0
+"""Times the steps seen that a training is planned for, at most, to be read by them: of a longer one, most is yet to come,
+and a high rate has its time."""
+
+HALVED = 0.5
+"""Share of the loss by which a lower rate must help, where it is early in the training. Measured on healthy scripts: a
+tenth of the rate ends at 1.08 times the loss and more."""
+
 WORTH_MORE = 0.01
 """Factor of the rates that are tried beside it: two decades are the usual error."""
 
@@ -48,11 +57,14 @@ steps. Around 0.001 is usual, and Adam's first steps move torch's own start of s
 
 
 def tries(observation: Observation) -> tuple[Fork, ...]:
-    """A script's first steps again at lower rates, where they lead nowhere."""
+    """A script's first steps again at a lower rate; where they lead nowhere, at two."""
     steps = observation.steps
-    if steps is None or not is_stuck(steps.values, chance=_chance(observation)):
+    if steps is None:
         return ()
-    return (Fork(changed="learning rate", factor=NARROW), Fork(changed="learning rate", factor=WORTH_MORE))
+    lower = Fork(changed="learning rate", factor=NARROW)
+    if not is_stuck(steps.values, chance=_chance(observation)):
+        return (lower,)
+    return (lower, Fork(changed="learning rate", factor=WORTH_MORE))
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
@@ -62,7 +74,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         at = observation.steps.optimizer_at if observation.steps else Where()
         if observation.forks is None:
             return _thrown(observation.steps) if observation.steps else ()
-        return _forked(observation.forks, _chance(observation), at)
+        return _forked(observation.forks, _gain(observation), at)
     return _sweep(sweep) or _training(sweep, observation.curves)
 
 
@@ -70,11 +82,17 @@ def _chance(observation: Observation) -> float:
     return observation.initial_loss.best_constant if observation.initial_loss else math.nan
 
 
-def _forked(forks: Forks, chance: float, at: Where) -> tuple[Finding, ...]:
-    if not is_stuck(forks.unchanged, chance=chance):
-        return ()
+def _gain(observation: Observation) -> float:
+    """By which share of the loss a lower rate must help: early in a long training, a high one has its time yet."""
+    steps = observation.steps
+    if steps is None or is_stuck(steps.values, chance=_chance(observation)):
+        return BELOW
+    return BELOW if 0 < steps.planned <= EARLY * steps.taken else HALVED
+
+
+def _forked(forks: Forks, gain: float, at: Where) -> tuple[Finding, ...]:
     lower = [each for each in forks.changed if each.changed == "learning rate" and each.factor < 1]
-    better = [each for each in lower if helped(forks, each, gain=BELOW)]
+    better = [each for each in lower if helped(forks, each, gain=gain)]
     if not better:
         return ()
     mildest = max(better, key=lambda each: each.factor)

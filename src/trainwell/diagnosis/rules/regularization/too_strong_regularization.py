@@ -36,8 +36,8 @@ DROPPED = 0.6
 """Probability of dropout, likewise: 0.5 is the most that is common. Source: Srivastava et al. 2014, section 7.3, where
 the test error is flat between 0.2 and 0.6."""
 WORSE = 0.3
-"""Share of the loss of evaluations, by which they must be lower without dropout where something was learnt with it: early
-in a training, a usual dropout costs less."""
+"""Share of the loss of evaluations by which they must be lower without dropout, where something was learnt with it:
+early in a training, a usual dropout costs less."""
 BELOW = 0.1
 """Share of its beginning and end by which the loss must come down further without the decay."""
 LEARNT = 0.05
