@@ -41,8 +41,7 @@ BELOW = 0.1
 """Share of the first value by which the loss must come down at a lower rate, where it does not come down as it is."""
 
 EARLY = 3.0
-"""Times the steps seen that a training is planned for, at most, to be read by them: of a longer one, most is yet to come,
-and a high rate has its time."""
+"""Times the steps seen that a training is planned for, at most: of a longer one, most is yet to come."""
 
 HALVED = 0.5
 """Share of the loss by which a lower rate must help, where it is early in the training. Measured on healthy scripts: a
