@@ -274,6 +274,8 @@ def _child(order: Order) -> None:
             wanted = number
         if number == wanted:
             hear_from_here()
+        elif number > wanted:
+            end("stopped")
 
     stages = Stages(begun)
     timer = threading.Timer(order.seconds, end, ("stopped",))
