@@ -13,6 +13,7 @@ from trainwell.capture.interventions import changed
 from trainwell.core.records.finding import Finding
 from trainwell.core.records.forks import Fork, Forks
 from trainwell.core.records.observation import Observation
+from trainwell.diagnosis.diagnose import forks_wanted
 from trainwell.diagnosis.rules.table import RULES
 
 NODES = 60
@@ -218,19 +219,20 @@ def falling(rate: float) -> Callable[[], None]:
 def test_a_tenth_of_the_rate_is_tried_though_the_loss_comes_down(rate: float, spoken: bool) -> None:
     lower = Fork(changed="learning rate", factor=0.1)
     plain = observed(falling(rate), lower)
-    assert RULES["OPT002"].tries(plain)[0] == lower
+    assert forks_wanted(plain, select=["OPT002"])[0] == lower
     assert len([each for each in RULES["OPT002"](plain) if each.severity == "warning"]) == spoken
 
 
 def test_early_in_a_long_training_a_lower_rate_must_halve_the_loss() -> None:
     plain = observed(falling(0.03), Fork(changed="learning rate", factor=0.1))
-    assert plain.steps is not None
+    heard_steps = plain.steps
+    assert heard_steps is not None
     assert plain.forks is not None
-    better = replace(plain.forks.changed[0], values=tuple(0.8 * each for each in plain.steps.values))
+    better = replace(plain.forks.changed[0], values=tuple(0.8 * each for each in heard_steps.values))
     forks = replace(plain.forks, changed=(better,))
 
     def spoken(planned: int) -> int:
-        steps = replace(plain.steps, planned=planned)
+        steps = replace(heard_steps, planned=planned)
         return len(RULES["OPT002"](replace(plain, steps=steps, forks=forks)))
 
     assert [spoken(150), spoken(450), spoken(451), spoken(0)] == [1, 1, 0, 0]
