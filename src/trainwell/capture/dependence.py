@@ -273,7 +273,9 @@ def _next_share(inputs: Tensor, targets: Tensor, axis: int, ahead: int) -> float
         compared = targets.reshape(following.shape)
     else:
         return 0.0
-    return (compared == following).double().mean().item() if following.numel() else 0.0
+    # Below 0 is what a loss function passes over.
+    counted = (compared >= 0) if not compared.is_floating_point() else torch.ones_like(compared, dtype=torch.bool)
+    return (compared == following)[counted].double().mean().item() if counted.any() else 0.0
 
 
 def _by_position(output: Tensor, batch: int, length: int, axis: int) -> Tensor:
