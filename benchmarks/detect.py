@@ -6,6 +6,7 @@ only the half that rules were developed on is run.
     python benchmarks/detect.py [--set-aside] [--only TEXT ...]
 """
 
+import json
 import statistics
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.corpus import Case, corpus
-from results import Results, arguments
+from results import FOLDER, Results, arguments
 from scipy.stats import binomtest
 
 from trainwell.checking import check
@@ -59,9 +60,16 @@ def detect(case: Case) -> dict[str, Any]:
     }
 
 
-def summary(lines: list[dict[str, Any]]) -> dict[str, Any]:
+def harmless() -> set[str]:
+    """Cases that `harm.py` has measured, and whose repaired script is not better with each seed: they count as none."""
+    file = FOLDER / "harm.jsonl"
+    lines = map(json.loads, file.read_text("utf-8").splitlines()) if file.is_file() else ()
+    return {line["case"] for line in lines if line["better"] < line["seeds"]}
+
+
+def summary(lines: list[dict[str, Any]], left_out: set[str]) -> dict[str, Any]:
     """Shares with their 95% intervals (Wilson), times, and misses by name."""
-    faulty = [line for line in lines if line["code"]]
+    faulty = [line for line in lines if line["code"] and line["case"] not in left_out]
     healthy = [line for line in lines if not line["code"]]
     alarms = [line for line in healthy if line.get("said") or "failed" in line]
     seconds = [line["seconds"] for line in lines if "seconds" in line]
@@ -73,6 +81,7 @@ def summary(lines: list[dict[str, Any]]) -> dict[str, Any]:
         "root": share(sum(line.get("root", False) for line in faulty), len(faulty)),
         "line": share(sum(places), len(places)),
         "alarms": share(len(alarms), len(healthy)),
+        "thrown_out": sorted(line["case"] for line in lines if line["case"] in left_out),
         "crashes": sum("failed" in line or bool(line.get("trouble")) for line in lines),
         "median_seconds": statistics.median(seconds) if seconds else None,
         "p95_seconds": statistics.quantiles(seconds, n=20)[-1] if len(seconds) > 1 else None,
@@ -114,7 +123,7 @@ def main() -> None:
     for half, aside in (("developed on", False), ("set aside", True)):
         mine = [line for line in lines if line["set_aside"] is aside]
         if mine:
-            said.add(half, **summary(mine))
+            said.add(half, **summary(mine, harmless()))
 
 
 if __name__ == "__main__":

@@ -49,13 +49,16 @@ def test_a_loss_that_does_not_come_down_is_tried_at_lower_rates() -> None:
 def test_inputs_far_apart_are_tried_standardized() -> None:
     falling = tuple(2.3 - 0.1 * step for step in range(12))
     heard = changed(values=falling, input=InputSeen(features=3, smallest=0.1, largest=50.0, widest=50.0))
-    assert wanted(heard) == ([("standardized input", 1.0)], "")
+    assert wanted(heard) == ([("standardized input", 1.0), ("learning rate", 0.1)], "")
+
+
+def test_a_tenth_of_the_rate_is_tried_of_any_training() -> None:
+    assert wanted(changed(values=tuple(2.3 - 0.1 * step for step in range(12)))) == ([("learning rate", 0.1)], "")
 
 
 @pytest.mark.parametrize(
     ("heard", "why"),
     [
-        (lambda: changed(values=tuple(2.3 - 0.1 * step for step in range(12))), "no reason|gives a reason"),
         (lambda: changed(networks=2, quiet_networks=1), "several networks or optimizers"),
         (lambda: changed(gradients=(GradientsSeen(steps=11, kept=0, share=0.0),) * 2), "several networks"),
         (lambda: changed(losses=(), values=(2.3,) * 11 + (-2.3,)), "none of those that are known"),
