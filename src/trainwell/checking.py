@@ -166,6 +166,9 @@ def _checked(
     heard = run(steps=steps, linger=LINGER * seconds, seconds=seconds)
     if heard.state == "refused":
         raise SettingError(heard.error)
+    while heard.stage and (heard.steps is None or not heard.steps.taken):
+        # A network that was made last and not trained, as one that a file is loaded into.
+        heard = run(steps=steps, linger=LINGER * seconds, seconds=seconds, stage=heard.stage - 1)
     refused = heard.steps is not None and (heard.steps.refused or any(each.classes for each in heard.steps.targets))
     if heard.steps is None or (heard.steps.taken == 0 and not refused):
         raise ScriptError(_no_step(target, heard, seconds), traceback=heard.error)
@@ -175,7 +178,7 @@ def _checked(
     found = examined(heard, partial(run, stage=heard.stage), to_the_end=to_the_end)
     for stage in reversed(range(heard.stage)):
         left = seconds - (perf_counter() - began)
-        if found.diagnosis.headline is not None or left < heard.seconds:
+        if once or found.diagnosis.headline is not None or left < heard.seconds:
             break
         earlier = partial(run, stage=stage)
         heard = earlier(steps=steps, linger=LINGER * seconds, seconds=left)
@@ -262,8 +265,12 @@ def _with_curves(
     try:
         curves = to_the_end()
     except UntoldError as error:
-        return tuple(replace(each, reasons={**each.reasons, "curves": str(error)}) for each in observations)
-    return tuple(replace(each, curves=curves) for each in observations)
+        why = str(error)
+    except Exception as error:  # the network and its data are the user's, and its step may do what is not known here
+        why = f"measured after an epoch, the network raised {type(error).__name__}: {error}".splitlines()[0]
+    else:
+        return tuple(replace(each, curves=curves) for each in observations)
+    return tuple(replace(each, reasons={**each.reasons, "curves": why}) for each in observations)
 
 
 def _is_proven(finding: Finding) -> bool:

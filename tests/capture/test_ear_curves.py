@@ -167,3 +167,21 @@ def test_functions_are_torch_s_again_and_a_training_is_what_it_was() -> None:
     assert training.steps == alone.steps
     assert all(map(torch.equal, training.model.parameters(), alone.model.parameters()))
     assert all(map(math.isfinite, curves.train_loss.y))
+
+
+def test_trainings_one_after_the_other_make_no_curve() -> None:
+    def train(training: Training) -> None:
+        validated(training)
+        validated(Training())
+
+    _, curves, why = curves_of(train)
+    assert curves is None
+    assert "several optimizers" in why
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+def test_a_loss_can_be_scripted_meanwhile() -> None:
+    with Watch():
+        scripted = torch.jit.script(nn.CrossEntropyLoss())
+    outputs = torch.randn(4, 3)
+    assert scripted(outputs, Y[:4]) == F.cross_entropy(outputs, Y[:4])

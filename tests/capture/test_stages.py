@@ -60,6 +60,11 @@ def test_where_it_is_well_the_one_before_is_asked(tmp_path: Path) -> None:
     assert found.taken == 40
 
 
+def test_once_is_once(tmp_path: Path) -> None:
+    found = check(script(tmp_path, teacher="nn.Softmax(dim=1)"), once=True)
+    assert (found.heard.stage, found.runs, found.diagnosis.headline) == (1, 1, None)
+
+
 def test_where_both_are_well_nothing_is_said(tmp_path: Path) -> None:
     found = check(script(tmp_path))
     assert found.heard.stage == 1
@@ -101,7 +106,26 @@ def test_a_training_begins_with_weights_that_no_optimizer_had() -> None:
         ("class Trainer:\n    def make(self):\n        self.opt = AdamW(w)", 1),
         ("def not python(", 0),
         ("print(1)", 0),
+        ("def make(name):\n    if name == 's':\n        return SGD(w)\n    if name == 'a':\n        return Adam(w)", 1),
     ],
 )
 def test_optimizers_that_a_script_says_it_makes(text: str, count: int) -> None:
     assert optimizers_said(text) == count
+
+
+def test_a_network_that_is_made_last_and_not_trained_is_none(tmp_path: Path) -> None:
+    file = Path(script(tmp_path, first=40, student="nn.Identity()"))
+    text = file.read_text().replace("fit(student, 60, nn.Identity())", "torch.optim.SGD(student.parameters(), lr=0.1)")
+    file.write_text(text)
+    found = check(str(file))
+    assert (found.heard.stage, found.taken, found.diagnosis.headline) == (0, 40, None)
+
+
+def test_while_another_training_is_waited_for_steps_do_not_count(tmp_path: Path) -> None:
+    file = Path(script(tmp_path, first=3000, student="nn.Identity()"))
+    file.write_text(file.read_text().replace("fit(student, 60, nn.Identity())", ""))
+    text = file.read_text() + "\nif not x.numel():\n    fit(student, 60, nn.Identity())\n"
+    file.write_text(text)
+    found = check(str(file), steps=50)
+    assert found.heard.steps is not None
+    assert (found.taken, len(found.heard.steps.values)) == (50, 50)

@@ -89,3 +89,33 @@ def test_a_check_is_silent_where_it_does_not() -> None:
 
 def falling(weights: Iterator[Tensor]) -> torch.optim.Optimizer:
     return torch.optim.Adam(weights, lr=2e-3, weight_decay=1e-2)
+
+
+def test_a_step_of_ones_own_is_not_measured() -> None:
+    def step(model: nn.Module, batch: Any, loss: Any, optimizer: torch.optim.Optimizer) -> Tensor:
+        optimizer.zero_grad()
+        value: Tensor = loss(model(batch[0].float()), batch[1])
+        value.backward()
+        optimizer.step()
+        return value
+
+    mine = replace(setup(CLEAN, trained=200, epochs=5), step=step)
+    double = replace(mine, train=(mine.train[0].double(), mine.train[1]), val=(mine.val[0].double(), mine.val[1]))
+    found = check_setup(double)
+    assert any("step of your own" in each.why for each in found.diagnosis.not_run)
+
+
+def test_what_a_network_raises_in_an_epoch_ends_no_check() -> None:
+    class Raising(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(20, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if not self.training and len(x) == 20 and not torch.is_grad_enabled():
+                raise RuntimeError("not in test mode")
+            found: Tensor = self.linear(x)
+            return found
+
+    found = check_setup(replace(setup(CLEAN, trained=200, epochs=5), model=Raising))
+    assert any("not in test mode" in each.why for each in found.diagnosis.not_run if each.code == "REG001")

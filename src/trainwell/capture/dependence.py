@@ -100,7 +100,10 @@ def sample_dependence(calls: Sequence[Call], losses: Sequence[LossSeen]) -> Samp
     call, samples = _with_samples(calls, losses)
     few = math.ceil(EXCHANGED * samples)
     # Where two axes of the outputs are as long, the samples' is the one along which others stay as they were.
-    found: dict[int, list[Tensor]] = {axis: [] for axis, size in enumerate(call.output[:2]) if size == samples}
+    places = call.output[:2] if call.first else call.output
+    found: dict[int, list[Tensor]] = {axis: [] for axis, size in enumerate(places) if size == samples}
+    if not found:
+        raise UntoldError("the samples stand along no axis of the outputs")
     # At either end: what runs through the samples in order carries a change onward alone.
     for exchanged in (torch.arange(few), torch.arange(samples - few, samples)):
         left = torch.ones(samples, dtype=torch.bool)

@@ -22,6 +22,7 @@ class Scene:
         names: id of a module -> its dotted name in the network that called it first.
         networks: id of an outermost module -> its number, in the order of their first calls.
         optimizers: those that took a step, or are taking one, by id.
+        stepped: how many have taken a step, heard or not.
         wants_gradients: whether the script does, where it stands.
     """
 
@@ -31,6 +32,7 @@ class Scene:
     names: dict[int, str] = field(default_factory=dict)
     networks: dict[int, int] = field(default_factory=dict)
     optimizers: dict[int, Optimizer] = field(default_factory=dict)
+    stepped: int = 0
 
     @property
     def network(self) -> int:

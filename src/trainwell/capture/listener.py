@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -119,6 +120,7 @@ class Listener:
 
         self._mode = _Functions(self._functions, self._undisturbed)
         self._stepping_alone = False
+        self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
 
     def heard(self) -> Steps:
         """Everything so far, as the section `steps`."""
@@ -304,6 +306,9 @@ class Listener:
     def _after_step(self, optimizer: Optimizer, _args: Any, _options: Any) -> None:
         self._step_over()
         self.scene.taken += 1
+        if optimizer not in self._optimizers:
+            self._optimizers.add(optimizer)
+            self.scene.stepped += 1
         if self._open is not None:
             self._tell(self._stepped, optimizer)
         self.after_step(self.scene.taken)

@@ -222,6 +222,7 @@ def _child(order: Order) -> None:
     listener: Listener | None = None
     enough = Enough(order.steps, order.linger)
     waiting = math.inf
+    before: Steps | None = None
 
     def end(state: State, *, status: int = 0, error: str = "") -> None:
         if not once.acquire(blocking=False):
@@ -231,7 +232,7 @@ def _child(order: Order) -> None:
             state, status, error = "stopped", 0, ""
         found = Heard(state=state, status=status, error=error, stage=wanted)
         if listener is not None:
-            found = replace(found, steps=listener.heard(), trouble="; ".join(listener.troubles))
+            found = replace(found, steps=before or listener.heard(), trouble="; ".join(listener.troubles))
         write_atomically(Path(order.left), to_json(found).encode())
         if listener is not None and order.fork is None and threading.current_thread() is threading.main_thread():
             # Last, and only then: what is the user's runs once more, and may never come back. And not beside itself.
@@ -242,12 +243,15 @@ def _child(order: Order) -> None:
         os._exit(0)
 
     def after_step(taken: int) -> None:
-        nonlocal waiting
+        nonlocal waiting, before
         now = time.perf_counter()
         if not enough.at(taken) or now < waiting < math.inf:
             return
         if waiting == math.inf and order.stage is None and further():
             waiting = now + WAIT * order.seconds
+            if listener is not None:
+                # Later steps are counted, and not heard.
+                before = listener.heard()
         else:
             end("stopped")
 
@@ -259,9 +263,9 @@ def _child(order: Order) -> None:
             return False
 
     def hear_from_here() -> None:
-        nonlocal listener, enough, waiting
+        nonlocal listener, enough, waiting, before
         listening.close()
-        enough, waiting = Enough(order.steps, order.linger), math.inf
+        enough, waiting, before = Enough(order.steps, order.linger), math.inf, None
         # While another training is waited for, this one's steps are only counted.
         listener = Listener(after_step, wanted=lambda _: waiting == math.inf)
         listening.enter_context(listener.listening())

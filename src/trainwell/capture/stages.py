@@ -2,7 +2,8 @@
 
 import ast
 import functools
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from trainwell.capture.patches import OPTIMIZERS
 
+MOST = 4
+"""Trainings after the first: of more, as one for each client or each fold, the others belong to the last of these."""
 LEAST = 30
 """Steps of a training after which another may begin: of fewer, it is one whose parts are made one after the other."""
 
@@ -26,8 +29,7 @@ class Stages:
         self.begun = begun
         self.number = self.made = 0
         self._taken = 0
-        self._known: set[int] = set()
-        self._kept: list[Any] = []
+        self._known: dict[int, weakref.ref[Any]] = {}
 
     @contextmanager
     def noticing(self) -> Iterator[None]:
@@ -53,11 +55,10 @@ class Stages:
     def _made(self, optimizer: Optimizer) -> None:
         self.made += 1
         weights = [each for group in optimizer.param_groups for each in group["params"]]
-        new = any(id(each) not in self._known for each in weights)
-        # Kept, so that no other tensor takes their number.
-        self._kept += weights
-        self._known |= set(map(id, weights))
-        if new and self._taken >= LEAST:
+        known = [self._known.get(id(each)) for each in weights]
+        new = any(ref is None or ref() is not each for ref, each in zip(known, weights, strict=True))
+        self._known |= {id(each): weakref.ref(each) for each in weights}
+        if new and self._taken >= LEAST and self.number < MOST:
             self._taken, self.number = 0, self.number + 1
             self.begun(self.number)
 
@@ -82,9 +83,19 @@ def optimizers_said(text: str) -> int:
     calls = [each for each in ast.walk(tree) if isinstance(each, ast.Call)]
     named = [_name(each) for each in calls]
     functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
-    return sum(map(_made_in, tree.body)) + sum(
-        sum(map(_made_in, function.body)) * max(named.count(function.name), 1) for function in functions
+    return _made_by(tree.body) + sum(
+        _made_by(function.body) * max(named.count(function.name), 1) for function in functions
     )
+
+
+def _made_by(statements: Sequence[ast.stmt]) -> int:
+    """Of lines one after the other; what stands behind a branch that returns is another branch."""
+    made = 0
+    for at, each in enumerate(statements):
+        if isinstance(each, ast.If) and isinstance(each.body[-1], ast.Return):
+            return made + max(_made_by(each.body), _made_by([*each.orelse, *statements[at + 1 :]]))
+        made += _made_in(each)
+    return made
 
 
 def _made_in(node: ast.AST) -> int:
@@ -92,7 +103,7 @@ def _made_in(node: ast.AST) -> int:
     if isinstance(node, ast.FunctionDef):
         return 0
     if isinstance(node, ast.If):
-        return max(sum(map(_made_in, branch)) for branch in (node.body, node.orelse))
+        return max(_made_by(node.body), _made_by(node.orelse))
     if isinstance(node, ast.IfExp):
         return max(_made_in(node.body), _made_in(node.orelse))
     here = int(isinstance(node, ast.Call) and _name(node) in OPTIMIZERS)

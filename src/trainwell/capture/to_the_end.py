@@ -1,7 +1,7 @@
 """A Setup trained to its last epoch, on copies, and measured after each."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -34,14 +34,18 @@ def train_to_the_end(setup: Setup, *, seconds: float) -> LearningCurves:
     """
     if setup.val is None:
         raise UntoldError("the Setup has no `val` to measure on")
+    if setup.step is not None or hasattr(setup.model, "training_step"):
+        raise UntoldError("a step of your own may do what is not known here: its network is not measured by itself")
     if setup.epochs < FEWEST:
         raise UntoldError(f"{setup.epochs} epochs have no shape: it takes {FEWEST}")
     began = perf_counter()
     with draws_kept(setup.train, setup.val), seeded(setup.seed, "to the end"):
         training = begin(setup)
         parts = [_few(loader_of(each, batch_size=setup.batch_size)) for each in (setup.train, setup.val)]
-        if any(isinstance(batch, Mapping) or len(batch) < 2 for part in parts for batch in part):
+        if any(not isinstance(batch, list | tuple) or len(batch) < 2 for part in parts for batch in part):
             raise UntoldError("only pairs of inputs and targets can be measured on")
+        if not all(parts):
+            raise UntoldError("`train` or `val` holds no batch")
         start = _measured(training, parts[0])[0]
         points: list[tuple[tuple[float, float], tuple[float, float]]] = []
         rates = []
@@ -80,7 +84,7 @@ def train_to_the_end(setup: Setup, *, seconds: float) -> LearningCurves:
 def _few(loader: Iterable[Any]) -> list[Any]:
     """The first batches, of so many samples that may be measured on."""
     first = next(iter(loader), None)
-    if first is None or isinstance(first, Mapping):
+    if not isinstance(first, list | tuple):
         return [] if first is None else [first]
     return list(islice(loader, max(MOST // max(len(first[-1]), 1), 1)))
 

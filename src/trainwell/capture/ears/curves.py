@@ -1,6 +1,7 @@
 """The losses of a whole training: of its steps, and of what is evaluated between them."""
 
 import functools
+import inspect
 import math
 import sys
 from collections.abc import Iterable
@@ -30,6 +31,8 @@ LOSSES = (
     "huber_loss",
 )
 """Functions that compare outputs with targets, and take both first."""
+PLACES = {name: tuple(inspect.signature(getattr(functional, name)).parameters) for name in LOSSES}
+"""Their arguments by place."""
 CLASSES = ("cross_entropy", "nll_loss")
 """Of these, the ones that answers are right or wrong for."""
 FEWEST = 4
@@ -50,12 +53,15 @@ class Curves(Ear):
         self.held_out: dict[Places, list[_Evaluation]] = {}
         self.trained: dict[Places, list[_Evaluation]] = {}
         self._said: dict[Places, bool | None] = {}
+        self._own: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
 
     def tellings(self) -> Iterable[Telling]:
         # Where a function mode is in force, torch calls its own functions by their names once more.
-        return tuple(
-            Telling(functional, name, after=functools.partial(self._compared, name), once=True) for name in LOSSES
-        )
+        self._own = {name: getattr(functional, name) for name in LOSSES}
+        yield Telling(torch.jit, "script", before=self._let_go, after=self._take)
+        for name in LOSSES:
+            yield Telling(functional, name, after=functools.partial(self._compared, name), once=True)
 
     def curves(self) -> LearningCurves:
         """What became of the training and of what it was evaluated on.
@@ -63,6 +69,8 @@ class Curves(Ear):
         Raises:
             UntoldError: there were fewer than four evaluations, or several losses.
         """
+        if self.scene.stepped > 1:
+            raise UntoldError("several optimizers take steps: of several trainings, or of several networks")
         if len(self.lines) != 1:
             raise UntoldError("the steps compare outputs with targets on several lines, or on none that is known")
         mine = max(self.held_out.values(), key=len, default=[])
@@ -87,6 +95,16 @@ class Curves(Ear):
             of_batches=not beside,
         )
 
+    def _let_go(self, _args: Any, _options: Any) -> None:
+        """torch.jit reads functions' sources, and is to find torch's own; where it raises, no more is heard."""
+        self._told = {name: getattr(functional, name) for name in LOSSES}
+        for name, own in self._own.items():
+            setattr(functional, name, own)
+
+    def _take(self, _args: Any, _options: Any, _found: Any) -> None:
+        for name, told in self._told.items():
+            setattr(functional, name, told)
+
     def _between(self, points: "list[_Evaluation]") -> tuple[float, ...]:
         """Mean loss of the steps before each evaluation, since the last."""
         before, found = _Sum(), []
@@ -96,7 +114,10 @@ class Curves(Ear):
         return tuple(found)
 
     def _compared(self, name: str, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
-        given = dict(zip(("input", "target"), args, strict=False)) | options
+        if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+            # What is computed while a graph is captured becomes a part of it.
+            return
+        given = dict(zip(PLACES[name], args, strict=False)) | options
         target = given.get("target")
         if not isinstance(found, Tensor) or not isinstance(target, Tensor) or not target.numel():
             return

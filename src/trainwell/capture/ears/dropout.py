@@ -90,9 +90,11 @@ class Dropout(Ear):
             self.since = self.scene.taken
             self.given.clear()
         numbers = given[0]
-        key = (tuple(numbers.shape), hash(numbers.double().cpu().numpy().tobytes()))
+        key = (tuple(numbers.shape), hash(numbers.detach().double().cpu().numpy().tobytes()))
         self.given[key] += 1
-        rows = [each.double().cpu().flatten(1) for each in given if len(each) == len(numbers) and each.ndim > 1]
+        rows = [
+            each.detach().double().cpu().flatten(1) for each in given if len(each) == len(numbers) and each.ndim > 1
+        ]
         return self.given[key] >= AGAIN or (
             bool(rows) and EACH * len(torch.cat(rows, dim=1).unique(dim=0)) <= len(numbers)
         )

@@ -185,7 +185,7 @@ class _Stepped:
         if loader is not None and loader.begun > 1:
             self.second, self.later = max(self.second, rate), self.later + 1
         self.peak = max(self.peak, rate)
-        self.idle = self.idle + 1 if 0 <= rate <= NOTHING * self.peak else 0
+        self.idle = self.idle + 1 if self.peak > 0 and rate <= NOTHING * self.peak else 0
         self._first = rate if math.isnan(self._first) else self._first
         if rate < self._last * (1 - TURNED):
             self._falls = True
