@@ -62,7 +62,7 @@ def tries(observation: Observation) -> tuple[Fork, ...]:
         return ()
     lower = Fork(changed="learning rate", factor=NARROW)
     if not is_stuck(steps.values, chance=_chance(observation)):
-        return (lower,)
+        return (lower,) if _is_known(steps) else ()
     return (lower, Fork(changed="learning rate", factor=WORTH_MORE))
 
 
@@ -73,7 +73,7 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         at = observation.steps.optimizer_at if observation.steps else Where()
         if observation.forks is None:
             return _thrown(observation.steps) if observation.steps else ()
-        return _forked(observation.forks, _gain(observation), at)
+        return _forked(observation.forks, _gain(observation), at) if _may_be_compared(observation) else ()
     return _sweep(sweep) or _training(sweep, observation.curves)
 
 
@@ -87,6 +87,16 @@ def _gain(observation: Observation) -> float:
     if steps is None or is_stuck(steps.values, chance=_chance(observation)):
         return BELOW
     return BELOW if 0 < steps.planned <= EARLY * steps.taken else HALVED
+
+
+def _may_be_compared(observation: Observation) -> bool:
+    steps = observation.steps
+    return steps is None or _is_known(steps) or is_stuck(steps.values, chance=_chance(observation))
+
+
+def _is_known(steps: Steps) -> bool:
+    """Whether the loss is one that is lower where more is learnt: a policy's is weighted, and goes below 0."""
+    return bool(steps.losses) and not any(value < 0 for value in steps.values)
 
 
 def _forked(forks: Forks, gain: float, at: Where) -> tuple[Finding, ...]:
