@@ -52,7 +52,7 @@ def tries(observation: Observation) -> tuple[Fork, ...]:
     """A script's first steps again without either, where one is strong and nothing was learnt."""
     suspects = _decay(observation) or _dropout(observation)
     stuck = suspects and _learnt_nothing(observation)
-    return (WITHOUT,) if stuck or (_dropout(observation) is not None and math.isfinite(_tested(observation))) else ()
+    return (WITHOUT,) if stuck or (_dropout(observation) is not None and _tested(observation)) else ()
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
@@ -117,13 +117,14 @@ def _said_of_tests(observation: Observation, without: Fork, dropout: DropoutSeen
 
 
 def _tested(observation: Observation) -> float:
-    """Mean of the classes' losses in the script's own evaluations; NaN: there were none."""
+    """Mean of the classes' losses in the script's own evaluations; 0: there were none."""
     seen = observation.steps.classes if observation.steps else None
-    return _mean(seen.tested_losses) if seen is not None else math.nan
+    return _mean(seen.tested_losses) if seen is not None else 0.0
 
 
 def _mean(losses: Sequence[float]) -> float:
-    return statistics.fmean(losses) if losses else math.nan
+    known = [each for each in losses if math.isfinite(each)]
+    return statistics.fmean(known) if known else 0.0
 
 
 def _learnt_nothing(observation: Observation) -> bool:
