@@ -7,11 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from rows import heard
+from rows_forked import forked
 from torch import Tensor, nn
 
-from trainwell.capture.interventions import changed
 from trainwell.core.records.finding import Finding
-from trainwell.core.records.forks import Fork, Forks
+from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
 from trainwell.diagnosis.diagnose import forks_wanted
 from trainwell.diagnosis.rules.table import RULES
@@ -26,18 +26,7 @@ def said(code: str, train: Callable[[], None], *forks: Fork) -> tuple[Finding, .
 
 
 def observed(train: Callable[[], None], *forks: Fork) -> Observation:
-    plain = heard(train)
-    assert plain.steps is not None
-    tried = []
-    for fork in forks:
-        with changed(fork):
-            again = heard(train).steps
-        assert again is not None
-        made = replace(fork, values=again.values)
-        if again.classes is not None:
-            made = replace(made, by_class=again.classes.losses, tested_by_class=again.classes.tested_losses)
-        tried.append(made)
-    return replace(plain, forks=Forks(unchanged=plain.steps.values, changed=tuple(tried))) if tried else plain
+    return forked(train, *forks) if forks else heard(train)
 
 
 class Graph(nn.Module):

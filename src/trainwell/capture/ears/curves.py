@@ -14,25 +14,15 @@ from torch.nn import functional
 
 from trainwell.capture.dependence import UntoldError
 from trainwell.capture.ear import Ear, Scene, Telling
+from trainwell.capture.ears.evaluations import LOSSES
 from trainwell.capture.source import user_line
 from trainwell.capture.syntax import Places, is_said_held_out, own_frames, places_of
 from trainwell.core.records.curve import Curve
 from trainwell.core.records.evidence import LearningCurves
 from trainwell.core.records.finding import Where
 
-LOSSES = (
-    "cross_entropy",
-    "nll_loss",
-    "binary_cross_entropy_with_logits",
-    "binary_cross_entropy",
-    "mse_loss",
-    "l1_loss",
-    "smooth_l1_loss",
-    "huber_loss",
-)
-"""Functions that compare outputs with targets, and take both first."""
-PLACES = {name: tuple(inspect.signature(getattr(functional, name)).parameters) for name in LOSSES}
-"""Their arguments by place."""
+PLACES = {name: tuple(inspect.signature(own).parameters) for name, own in LOSSES.items()}
+"""Of loss functions, the arguments by place."""
 CLASSES = ("cross_entropy", "nll_loss")
 """Of these, the ones that answers are right or wrong for."""
 FEWEST = 4
@@ -53,13 +43,11 @@ class Curves(Ear):
         self.held_out: dict[Places, list[_Evaluation]] = {}
         self.trained: dict[Places, list[_Evaluation]] = {}
         self._said: dict[Places, bool | None] = {}
-        self._own: dict[str, Any] = {}
         self._told: dict[str, Any] = {}
 
     def tellings(self) -> Iterable[Telling]:
-        # Where a function mode is in force, torch calls its own functions by their names once more.
-        self._own = {name: getattr(functional, name) for name in LOSSES}
         yield Telling(torch.jit, "script", before=self._let_go, after=self._take)
+        # Where a function mode is in force, torch calls its own functions by their names once more.
         for name in LOSSES:
             yield Telling(functional, name, after=functools.partial(self._compared, name), once=True)
 
@@ -98,7 +86,7 @@ class Curves(Ear):
     def _let_go(self, _args: Any, _options: Any) -> None:
         """torch.jit reads functions' sources, and is to find torch's own; where it raises, no more is heard."""
         self._told = {name: getattr(functional, name) for name in LOSSES}
-        for name, own in self._own.items():
+        for name, own in LOSSES.items():
             setattr(functional, name, own)
 
     def _take(self, _args: Any, _options: Any, _found: Any) -> None:
@@ -124,7 +112,7 @@ class Curves(Ear):
         value = found.detach()
         if value.ndim:
             value = value.mean()
-        elif options.get("reduction") == "sum":
+        elif given.get("reduction") == "sum":
             value = value / target.numel()
         if found.requires_grad:
             line = self.lines.setdefault(user_line(), _Sum())
