@@ -370,7 +370,7 @@ def _with_values(run: Callable[..., Heard], taken: int, fork: Fork) -> Fork:
     if heard.steps is None:
         return fork
     # One that would end by itself may go on where it trains better.
-    fork = replace(fork, values=heard.steps.values[:taken])
+    fork = replace(fork, values=heard.steps.values[:taken], tested=heard.steps.tested)
     seen = heard.steps.classes
     return replace(fork, by_class=seen.losses, tested_by_class=seen.tested_losses) if seen else fork
 

@@ -1,14 +1,19 @@
 """Functions of torch that compute something else while a mode is entered, whoever calls them."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from trainwell.capture.maps import PRODUCTS
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
+
+DIFFERENCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+"""Functions that compare outputs with targets number by number."""
 
 
 class Narrowed(TorchFunctionMode):
@@ -64,6 +69,54 @@ class Alike(TorchFunctionMode):
         if torch.is_grad_enabled():
             counts += torch.bincount(known, minlength=classes)
         return counts.sum().clamp(min=1) / (classes * counts.clamp(min=1))
+
+
+class InUnits(TorchFunctionMode):
+    """Differences are taken of outputs that are multiplied by the targets' first deviation and moved by their mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.units: dict[int, tuple[float, float]] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options = dict(kwargs or {})
+        if getattr(func, "__name__", "") in DIFFERENCES:
+            outputs = args[0] if args else options.pop("input")
+            targets = args[1] if len(args) > 1 else options.pop("target")
+            if targets.is_floating_point() and outputs.numel() == targets.numel():
+                mean, deviation = self._units(targets)
+                outputs = outputs * deviation + mean
+            args = (outputs, targets, *args[2:])
+        return func(*args, **options)
+
+    def _units(self, targets: Tensor) -> tuple[float, float]:
+        size = targets[0].numel() if targets.ndim else 1
+        if size not in self.units:
+            deviation = targets.detach().float().std(correction=0).item()
+            self.units[size] = targets.detach().float().mean().item(), deviation if deviation > 0 else 1.0
+        return self.units[size]
+
+
+class Between(TorchFunctionMode):
+    """Products with some parameters pass a ReLU.
+
+    Args:
+        names: id of a parameter -> its dotted name; kept up to date by who enters this.
+        chosen: names of those parameters.
+    """
+
+    def __init__(self, names: Mapping[int, str], chosen: Sequence[str]) -> None:
+        super().__init__()
+        self.names, self.chosen = names, frozenset(chosen)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        product = getattr(func, "__name__", "") in PRODUCTS and len(args) > 1
+        return torch.relu(found) if product and self.names.get(id(args[1])) in self.chosen else found
 
 
 class Gently(TorchFunctionMode):

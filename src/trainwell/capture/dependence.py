@@ -41,6 +41,7 @@ class Call:
         where: the line.
         repeated: whether a later step gave it the very same numbers.
         samples: that the step's batch was made of, as the script gathered them; 0: not known.
+        varied: whether the batch that the script gathered for it differs from sample to sample anywhere.
         first: whether the first axis of all that it was given is theirs: the very tensors that were gathered.
         targets: what outputs of that step were compared with.
     """
@@ -52,12 +53,13 @@ class Call:
     where: Where
     repeated: bool = False
     samples: int = 0
+    varied: bool = False
     first: bool = False
     targets: list[Tensor] = field(default_factory=list)
 
     def tensors(self) -> list[Tensor]:
         """What it was given, of tensors."""
-        return list(_tensors((self.args, self.options)))
+        return list(tensors_in((self.args, self.options)))
 
     def again(self, *others: tuple[Tensor, Tensor]) -> Tensor:
         """The first output in test mode, with some of its tensors in others' places, and the same random numbers."""
@@ -76,11 +78,21 @@ def kept(value: Any) -> Any:
     """A copy that later steps do not change."""
     if isinstance(value, Tensor):
         return value.detach().clone()
-    if type(value) in (tuple, list):
-        return type(value)(kept(each) for each in value)
+    if is_sequence(value):
+        return like(value, [kept(each) for each in value])
     if type(value) is dict:
         return {name: kept(each) for name, each in value.items()}
     return value
+
+
+def is_sequence(value: Any) -> bool:
+    """Whether it is a tuple, with names or without, or a list, and nobody's own kind of one."""
+    return type(value) in (tuple, list) or (isinstance(value, tuple) and hasattr(value, "_fields"))
+
+
+def like(value: Any, parts: list[Any]) -> Any:
+    """A sequence of the same kind, of other parts."""
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
 def first_shape(output: Any) -> tuple[int, ...]:
@@ -318,25 +330,26 @@ def _spread(outputs: Tensor) -> float:
 
 
 def _outputs(value: Any) -> Iterator[Tensor]:
-    return (each for each in _tensors(value) if each.is_floating_point() and each.ndim)
+    return (each for each in tensors_in(value) if each.is_floating_point() and each.ndim)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All tensors, within tuples, lists and dictionaries too."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple | list):
         for each in value:
-            yield from _tensors(each)
+            yield from tensors_in(each)
     elif isinstance(value, dict):
         for each in value.values():
-            yield from _tensors(each)
+            yield from tensors_in(each)
 
 
 def _with(value: Any, before: Tensor, now: Tensor) -> Any:
     if value is before:
         return now
-    if type(value) in (tuple, list):
-        return type(value)(_with(each, before, now) for each in value)
+    if is_sequence(value):
+        return like(value, [_with(each, before, now) for each in value])
     if type(value) is dict:
         return {name: _with(each, before, now) for name, each in value.items()}
     return value

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainwell.capture.dependence import FEWEST_SAMPLES, Call, UntoldError
+from trainwell.capture.dependence import FEWEST_SAMPLES, Call, UntoldError, is_sequence, like
 from trainwell.capture.stored import is_dense
 from trainwell.core.records.dependence import InputDependence
 
@@ -34,10 +34,11 @@ def _dependence(call: Call, rows: int) -> InputDependence:
     if not all(is_dense(each) for each in given):
         raise UntoldError("an input is sparse, and its samples cannot be exchanged")
     numbers = [each for each in given if each.is_floating_point() and each[0].numel() >= SEVERAL]
-    if len(numbers) == len(call.tensors()) and call.repeated and all(_alike(each) for each in given):
-        differ = any(each.ndim and len(each) == rows and not _alike(each) for each in call.targets)
+    if len(numbers) == len(call.tensors()) and call.repeated and all(is_alike(each) for each in given):
+        known = any(each.ndim and len(each) == rows and not is_alike(each) for each in call.targets)
+        differ = known or (not call.targets and call.varied)
         return InputDependence(samples=rows, numbers=0, changed=0, alike=True, targets_differ=differ, where=call.where)
-    if all(_alike(each) for each in given):
+    if all(is_alike(each) for each in given):
         raise UntoldError("all samples of the batch are alike")
     for module in call.module.modules():
         # A module's own `train` may take other arguments.
@@ -67,7 +68,12 @@ def _exchanged(given: Sequence[Tensor]) -> Iterator[dict[int, Tensor]]:
         yield {id(each): each[place].expand_as(each) for each in given}
 
 
-def _alike(samples: Tensor) -> bool:
+def is_alike(samples: Tensor) -> bool:
+    """Whether all samples of a batch are the same numbers.
+
+    Args:
+        samples: (samples, ...).
+    """
     return bool((samples == samples[:1]).all())
 
 
@@ -89,8 +95,8 @@ def _with(value: Any, others: dict[int, Tensor]) -> Any:
     """The same, with other tensors in the place of some; each is a copy, since a network may write into its inputs."""
     if isinstance(value, Tensor):
         return others.get(id(value), value).clone()
-    if type(value) in (tuple, list):
-        return type(value)(_with(each, others) for each in value)
+    if is_sequence(value):
+        return like(value, [_with(each, others) for each in value])
     if type(value) is dict:
         return {name: _with(each, others) for name, each in value.items()}
     return value

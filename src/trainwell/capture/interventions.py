@@ -1,5 +1,6 @@
 """One thing of somebody's training changed from outside, at the hooks: the script itself runs as it is."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from trainwell.activations import ACTIVATIONS
 from trainwell.anatomy import trace
-from trainwell.capture.computed_otherwise import Alike, Gently, Narrowed
+from trainwell.capture.computed_otherwise import Alike, Between, Gently, InUnits, Narrowed
 from trainwell.capture.rectifying import SQUASHING, rectified
 from trainwell.core.records.forks import Changed, Fork
 from trainwell.initialization import initialize
@@ -119,16 +120,23 @@ def _without_decay(_fork: Fork) -> Iterator[None]:
 
 @contextmanager
 def _standardized(_fork: Fork) -> Iterator[None]:
-    """The first network with weights sees each feature with mean 0 and deviation 1, by its first batch."""
-    state: dict[str, Any] = {}
+    """The first network with weights sees each feature with mean 0 and deviation 1, by its first batch.
+
+    Of several tensors these are the first's, and those of all where all are columns of one table.
+    """
+    state: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def standardized(place: int, given: Tensor) -> Tensor:
+        if place not in state:
+            state[place] = feature_statistics(given)
+        mean, scale = state[place]
+        return (given - mean.to(given)) / scale.to(given)
 
     def change(_module: nn.Module, inputs: Any) -> Any:
         if not inputs or not _is_numbers(inputs[0]):
             return None
-        given = inputs[0]
-        if "mean" not in state:
-            state["mean"], state["scale"] = feature_statistics(given)
-        return ((given - state["mean"].to(given)) / state["scale"].to(given), *inputs[1:])
+        table = all(_is_numbers(each) and each.ndim == 2 and len(each) == len(inputs[0]) for each in inputs)
+        return tuple(standardized(place, each) if table or not place else each for place, each in enumerate(inputs))
 
     with _at_first_network(change):
         yield
@@ -207,13 +215,13 @@ def _rectified(_fork: Fork) -> Iterator[None]:
 
 @contextmanager
 def _between(fork: Fork) -> Iterator[None]:
-    """What layers of the named names put out passes a ReLU, in all networks that have one of that name."""
+    """What layers or parameters of those names make passes a ReLU, in all networks that have one of that name."""
     names: dict[int, str] = {}
     inside: list[nn.Module] = []
 
     def before(module: nn.Module, _inputs: Any) -> None:
         if not inside and id(module) not in names:
-            for name, each in module.named_modules():
+            for name, each in itertools.chain(module.named_modules(), module.named_parameters()):
                 names.setdefault(id(each), name)
         inside.append(module)
 
@@ -228,7 +236,8 @@ def _between(fork: Fork) -> Iterator[None]:
         nn.modules.module.register_module_forward_hook(after, always_call=True),
     ]
     try:
-        yield
+        with Between(names, fork.layers):
+            yield
     finally:
         for handle in handles:
             handle.remove()
@@ -238,6 +247,13 @@ def _between(fork: Fork) -> Iterator[None]:
 def _fewer_outputs(fork: Fork) -> Iterator[None]:
     """Cross-entropies and logarithms of probabilities are taken over the first classes alone, as many as the factor."""
     with Narrowed(int(fork.factor)):
+        yield
+
+
+@contextmanager
+def _in_units(_fork: Fork) -> Iterator[None]:
+    """What is compared with numbers is multiplied by their first deviation, and moved by their first mean."""
+    with InUnits():
         yield
 
 
@@ -450,5 +466,6 @@ INTERVENTIONS: dict[Changed, Callable[[Fork], AbstractContextManager[None]]] = {
     "classes counted alike": _classes_alike,
     "squashed numbers of deviation 1": _squashed_gently,
     "embeddings of deviation 0.02": _smaller_embeddings,
+    "outputs in the units of the targets": _in_units,
 }
 """What a fork names -> how it is done."""

@@ -26,6 +26,7 @@ FUNCTIONS: dict[str, Compared] = {
     "MseLossBackward": "squared error",
     "SmoothL1LossBackward": "Huber loss",
     "HuberLossBackward": "Huber loss",
+    "CtcLossBackward": "CTC loss",
 }
 ACTIVATIONS: dict[str, Activation] = {
     "SoftmaxBackward": "softmax",
@@ -215,7 +216,10 @@ def sides_of(node: Any, function: Compared) -> Sides:
     outputs = targets = None
     with contextlib.suppress(AttributeError, RuntimeError):
         # What an earlier backward pass has freed is gone.
-        outputs, targets = node._saved_self.detach(), node._saved_target.detach()
+        if function == "CTC loss":
+            outputs, targets = node._saved_log_probs.detach(), node._saved_targets.detach()
+        else:
+            outputs, targets = node._saved_self.detach(), node._saved_target.detach()
     made = node.next_functions[0][0]
     if made is None and function in DIFFERENCES:
         # Both sides are treated alike, and some give the targets first.

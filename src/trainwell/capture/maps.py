@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from trainwell.capture.losses import DEPTH, VIEWS, before, compared_nodes, operation, place, sides_of
+from trainwell.capture.losses import DEPTH, VIEWS, before, compared_nodes, operation, place, sides_of, through_views
 from trainwell.core.records.finding import Where
 from trainwell.core.records.seen.networks import LinearPair
 
@@ -18,7 +18,9 @@ MOST_NODES = 50_000
 """Of a graph that is larger, as a long recurrence is, nothing is said."""
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-INPUT = {"AddmmBackward": 1, "MmBackward": 0, "ConvolutionBackward": 0}
+PRODUCTS = frozenset({"matmul", "__matmul__", "mm", "bmm"})
+"""Functions that are a linear layer where their second operand is a parameter."""
+INPUT = {"AddmmBackward": 1, "MmBackward": 0, "BmmBackward": 0, "ConvolutionBackward": 0}
 """Operation of a linear layer -> which of its operands is the layer's input."""
 NORMS = ("NativeBatchNormBackward", "CudnnBatchNormBackward", "MiopenBatchNormBackward", "BatchNormBackward")
 """Of a batch: in test mode they shift and scale each number by itself, which is linear."""
@@ -96,6 +98,21 @@ def map_of(module: nn.Module, *, name: str, network: int, shape: tuple[int, ...]
         math.prod(shape[1:]),
         weights,
     )
+
+
+def map_of_product(given: Tensor, weight: Tensor, *, name: str, network: int) -> Map | None:
+    """What a product with a parameter is as a linear map; of a stack of matrices, one of them. None: it is none.
+
+    Args:
+        given: first operand, (..., inputs).
+        weight: second operand, (inputs, outputs) or (matrices, inputs, outputs).
+        name: dotted, of the parameter.
+        network: number of the network that computes it.
+    """
+    if not weight.is_leaf or not weight.requires_grad or weight.ndim not in (2, 3) or not given.ndim:
+        return None
+    inputs, outputs = weight.shape[-2:]
+    return Map(name, id(weight), network, inputs, 1, outputs, given.shape[-1], inputs * outputs)
 
 
 def linear_pairs(root: Any) -> Iterator[LinearPair]:
@@ -217,10 +234,22 @@ def _behind(node: Any, uses: "Counter[Any]") -> tuple[Any, str] | None:
             # By a mask, or by a number.
             masked = name != "MulBackward" or isinstance(node._saved_other, Tensor)
             through = through or ("dropout" if masked else "")
-        elif name not in VIEWS:
+        elif name == "AddBackward":
+            # Of a bias, that is a parameter itself.
+            operands = [below for below, _ in node.next_functions if not _is_parameter(below)]
+            if len(operands) != 1 or len(node.next_functions) != 2 or operands[0] is None:
+                return None
+            node = operands[0]
+            continue
+        elif name not in VIEWS and name != "ExpandBackward":
             return None
         node = next(below for below, _ in node.next_functions if below is not None)
     return None
+
+
+def _is_parameter(node: Any) -> bool:
+    node = through_views(node, through="ExpandBackward")
+    return operation(node).endswith("AccumulateGrad")
 
 
 def _sizes(first: Map, second: Map) -> tuple[int, int, int] | None:

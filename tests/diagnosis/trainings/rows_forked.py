@@ -26,7 +26,7 @@ def forked(train: Callable[[], None], *forks: Fork) -> Observation:
         with changed(fork):
             again = heard(train).steps
         assert again is not None
-        made = replace(fork, values=again.values)
+        made = replace(fork, values=again.values, tested=again.tested)
         if again.classes is not None:
             made = replace(made, by_class=again.classes.losses, tested_by_class=again.classes.tested_losses)
         tried.append(made)

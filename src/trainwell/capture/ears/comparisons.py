@@ -177,6 +177,11 @@ class _Line:
             if self.function == "negative log-likelihood" and plain:
                 self._exponentials(made, outputs)
             return
+        if self.function == "CTC loss":
+            self.samples += len(targets)
+            self.size = outputs.shape[-1]
+            self._exponentials(made, outputs)
+            return
         classes = self.function == "cross-entropy"
         axis = 1 if classes and outputs.ndim > 1 else 0
         self.size = outputs.shape[axis] if classes else math.prod(outputs.shape[1:])
@@ -260,6 +265,7 @@ class _Line:
         if shape != outputs.shape:
             return
         chosen = 1 if self.function in ("cross-entropy", "negative log-likelihood") or len(shape) == 2 else axis
+        chosen = len(shape) - 1 if self.function == "CTC loss" else chosen
         if len(shape) > 1 and axis != chosen and shape[axis] > 1 and shape[chosen] > 1:
             self.axis = axis
 
@@ -278,7 +284,8 @@ class _Line:
     def _exponentials(self, made: Any, outputs: Tensor) -> None:
         """Logarithms of probabilities have exponentials whose sum is 1."""
         if operation(made) in MAPS and outputs.ndim > 1:
-            self.exponentials.append(torch.logsumexp(outputs.double(), dim=1).median().exp().item())
+            classes = -1 if self.function == "CTC loss" else 1
+            self.exponentials.append(torch.logsumexp(outputs.double(), dim=classes).median().exp().item())
 
 
 def _by_accident(outputs: Tensor, targets: Tensor) -> bool:

@@ -30,7 +30,7 @@ FEWEST = 4
 
 
 class Curves(Ear):
-    """Knows the losses of steps and of evaluations, from the first step to the last.
+    """Fills `tested`, and knows the losses of steps and of evaluations, from the first step to the last.
 
     Sums stay where they are computed: nobody waits for a number before the end.
     """
@@ -50,6 +50,10 @@ class Curves(Ear):
         # Where a function mode is in force, torch calls its own functions by their names once more.
         for name in LOSSES:
             yield Telling(functional, name, after=functools.partial(self._compared, name), once=True)
+
+    def seen(self) -> dict[str, Any]:
+        last = max(self.held_out.values(), key=len, default=[])
+        return {"tested": last[-1].loss if last else math.nan}
 
     def curves(self) -> LearningCurves:
         """What became of the training and of what it was evaluated on.

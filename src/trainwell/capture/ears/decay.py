@@ -3,12 +3,15 @@
 from typing import Any
 
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import Adadelta, Adagrad, Adam, Adamax, NAdam, Optimizer, RAdam, RMSprop
 
 from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.source import user_line
 from trainwell.core.records.finding import Where
 from trainwell.core.records.seen.updates import DecaySeen
+
+ADAPTIVE = (Adadelta, Adagrad, Adam, Adamax, NAdam, RAdam, RMSprop)
+"""Optimizers that divide by the size of a gradient which has the decay in it, unless they are told otherwise."""
 
 
 class Decay(Ear):
@@ -51,6 +54,8 @@ class _Decayed:
             vectors=sum(each.ndim <= 1 for each in given),
             decay=self.decay,
             share=self.share,
+            adaptive=isinstance(self.optimizer, ADAPTIVE)
+            and not any(group.get("decoupled_weight_decay") for group in groups),
             where=self.where,
         )
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from trainwell.capture.dependence import Call, UntoldError, first_shape, kept
+from trainwell.capture.dependence import Call, UntoldError, first_shape, kept, tensors_in
 from trainwell.capture.ear import Ear, Passed, Scene
 from trainwell.capture.interventions import by_feature, feature_axis
 from trainwell.capture.source import user_line
@@ -44,6 +44,9 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     )
 }
 """Functions that compare outputs with targets, and take both first."""
+LESS = frozenset({"sub", "__sub__", "rsub", "__rsub__"})
+"""Functions by which outputs are compared with targets by hand: whatever is made of the difference, it is to be small.
+"""
 EQUAL = frozenset({"eq", "__eq__"})
 """Functions by which answers are compared with classes, where no loss is computed."""
 
@@ -51,7 +54,7 @@ EQUAL = frozenset({"eq", "__eq__"})
 class Evaluations(Ear):
     """Knows what networks were given in training, and what they were evaluated on."""
 
-    functions = EQUAL | LOSSES.keys()
+    functions = EQUAL | LESS | LOSSES.keys()
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -61,10 +64,12 @@ class Evaluations(Ear):
     def passed(self, call: Passed) -> None:
         if not call.outermost or (call.with_gradients and not call.module.training):
             return
-        numbers = next((each for each in (*call.inputs, *call.options.values()) if _is_numbers(each)), None)
+        numbers = next((each for each in tensors_in((call.inputs, call.options)) if _is_numbers(each)), None)
         if numbers is None or not any(True for _ in call.module.parameters()):
             return
-        mine = self.networks.setdefault(id(call.module), _Network())
+        mine = self.networks.get(id(call.module))
+        if mine is None:
+            mine = self.networks[id(call.module)] = _Network(call.module)
         if call.with_gradients:
             mine.trained.add(numbers.detach())
             return
@@ -89,7 +94,12 @@ class Evaluations(Ear):
         if last is None:
             return
         output, target = last.output, None
-        if name not in EQUAL:
+        if name in LESS:
+            if last.target is None and len(args) == 2:
+                for mine, other in (args, args[::-1]):
+                    if _is_same(mine, output) and isinstance(other, Tensor) and other.shape == mine.shape:
+                        target, last.function, last.shape = other, F.mse_loss, tuple(mine.shape)
+        elif name not in EQUAL:
             given = dict(zip(("input", "target"), args, strict=False)) | options
             if _is_same(given.get("input"), output):
                 target, last.function = given.get("target"), LOSSES[name]
@@ -109,9 +119,17 @@ class Evaluations(Ear):
         Raises:
             UntoldError: none was.
         """
-        for mine in self.networks.values():
-            if mine.trained.samples and mine.tested.samples >= FEWEST_SAMPLES:
-                return mine.compared()
+        tested = [each for each in self.networks.values() if each.tested.samples >= FEWEST_SAMPLES]
+        for mine in tested:
+            if mine.trained.samples:
+                return mine.compared(mine.trained)
+        for mine in tested:
+            # A copy, as of averaged weights, is evaluated in the place of the network that is trained.
+            original = next(
+                (each for each in self.networks.values() if each.trained.samples and each.is_like(mine)), None
+            )
+            if original is not None and mine.evaluated:
+                return mine.compared(original.trained)
         raise UntoldError("no network was evaluated between its first steps")
 
 
@@ -156,14 +174,19 @@ class _Evaluated:
 class _Network:
     """What one network was given in either mode."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: nn.Module) -> None:
+        self.kind = (type(module), tuple(each.shape for each in module.parameters()))
         self.trained, self.tested = _Statistics(), _Statistics()
         self.evaluated: list[_Evaluated] = []
         self.calls = 0
 
-    def compared(self) -> EvaluationSeen:
+    def is_like(self, other: "_Network") -> bool:
+        """Whether both are of one kind, and all their weights of one shape."""
+        return self.kind == other.kind
+
+    def compared(self, trained: "_Statistics") -> EvaluationSeen:
         """Both beside each other, and the evaluation once more on what looks like the training."""
-        mean, deviation = self.trained.moments()
+        mean, deviation = trained.moments()
         other_mean, other_deviation = self.tested.moments()
         if mean.shape != other_mean.shape:
             raise UntoldError("the network is given inputs of another shape in test mode")

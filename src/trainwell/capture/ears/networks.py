@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from trainwell.capture.dependence import Call, first_shape, kept
 from trainwell.capture.ear import Ear, Passed, Scene, Telling
+from trainwell.capture.exchange import is_alike
 from trainwell.capture.interventions import by_feature
 from trainwell.capture.losses import targets_of
 from trainwell.capture.source import user_line
@@ -112,6 +114,7 @@ class Networks(Ear):
                     options=kept(dict(call.options)),
                     output=first_shape(call.outputs),
                     where=user_line(),
+                    varied=any(each.ndim and is_dense(each) and not is_alike(each) for each in self._first),
                     samples=self._samples() or self._by_rows(call),
                     first=self._are_gathered(call) or (not self._samples() and self._by_rows(call) > 0),
                 )
@@ -171,7 +174,10 @@ def _learns(module: nn.Module) -> bool:
 
 
 def _input_seen(inputs: Any) -> InputSeen | None:
-    numbers = next((each for each in inputs if isinstance(each, Tensor) and each.is_floating_point()), None)
+    given = [each for each in inputs if isinstance(each, Tensor) and each.is_floating_point()]
+    columns = [each for each in given if each.ndim == 2 and is_dense(each) and len(each) == len(given[0])]
+    # Columns that come one by one are those of one table.
+    numbers = torch.cat(columns, dim=1) if len(columns) == len(given) > 1 else next(iter(given), None)
     if numbers is None or not is_dense(numbers) or numbers.ndim < 2 or len(numbers) < 2:
         return None
     rows = by_feature(numbers.detach().double())

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from trainwell.capture.ear import Ear, Passed, Scene
-from trainwell.capture.maps import MAP, is_linear, is_straight, linear_pairs, map_of
+from trainwell.capture.maps import MAP, PRODUCTS, is_linear, is_straight, linear_pairs, map_of, map_of_product
 from trainwell.core.records.seen.networks import LinearPair
 
 HEARD = 4
@@ -15,6 +15,8 @@ HEARD = 4
 
 class Pairs(Ear):
     """Fills `linear_pairs` and `linear`."""
+
+    functions = PRODUCTS
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -35,6 +37,15 @@ class Pairs(Ear):
         found = map_of(call.module, name=name, network=network, shape=tuple(call.inputs[0].shape))
         if found is not None:
             node.metadata[MAP] = found
+
+    def called(self, name: str, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
+        if self.scene.taken >= HEARD or not self.scene.inside or len(args) < 2 or found.grad_fn is None:
+            return
+        weights = {id(each): name for name, each in self.scene.inside[0].named_parameters()}
+        if id(args[1]) in weights:
+            made = map_of_product(args[0], args[1], name=weights[id(args[1])], network=self.scene.network)
+            if made is not None:
+                found.grad_fn.metadata[MAP] = made
 
     def backward(self, roots: tuple[Tensor, ...]) -> None:
         if self.scene.taken >= HEARD:

@@ -4,6 +4,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Iterable
+from types import FrameType
 from typing import Any
 
 from torch.optim import Optimizer
@@ -14,6 +15,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from trainwell.capture.ear import Ear, Scene, Telling
 from trainwell.capture.ears.rates import rate_of
+from trainwell.capture.rates_ahead import driving_nothing, rates_ahead
 from trainwell.capture.source import user_line
 from trainwell.capture.syntax import is_used_again, rounds_around, turns_around
 from trainwell.core.records.finding import Where
@@ -23,12 +25,19 @@ MADE = ("LRScheduler", "ReduceLROnPlateau", "SequentialLR", "ChainedScheduler")
 """Classes of torch that begin by themselves; the others begin as the first of these does."""
 STEPPED = (*MADE, "CosineAnnealingWarmRestarts")
 """Classes that step by themselves."""
+FAR = 4
+"""Times the steps of a schedule, in which its highest rate must lie for it to count something else than it is stepped
+by."""
 LATER = 3
 """Steps after the first pass, before its rates are compared: a cosine is at its lowest between two passes."""
 NOTHING = 1e-6
 """Share of the highest rate, at which a step moves no weight by more than rounding does."""
 TURNED = 1e-6
 """Share of a rate by which it must change to count as another: a sum of many products is rounded by less."""
+
+
+LIGHTNING = ("lightning.", "pytorch_lightning.")
+"""Packages whose trainer has the loop over epochs."""
 
 
 class Schedules(Ear):
@@ -99,9 +108,30 @@ class Schedules(Ear):
             used=is_used_again(schedule.made_at),
             lowers=optimizer.lowers,
             idle=optimizer.idle,
+            turns=schedule.turns,
+            reached=self._reached(schedule),
+            over=self._over(schedule),
             made_at=schedule.made_at,
             stepped_at=schedule.stepped_at,
         )
+
+    def _reached(self, schedule: "_Schedule") -> float:
+        """Share of its highest rate that it comes to as often as it is stepped; NaN: it cannot be told."""
+        if not schedule.turns or not schedule.stepped:
+            return math.nan
+        whole = rates_ahead(schedule.template, schedule.turns * self._taken(schedule) // schedule.stepped)
+        highest = max(whole, default=0.0)
+        # One that comes there a little later is meant to.
+        if not highest > 0 or whole.index(highest) < FAR * schedule.turns:
+            return math.nan
+        return max(whole[: schedule.turns + 1]) / highest
+
+    def _over(self, schedule: "_Schedule") -> float:
+        """Share of its highest rate that is left after as many steps as the optimizer is to take; NaN likewise."""
+        if not self.turns or schedule.stepped <= self._taken(schedule):
+            return math.nan
+        whole = rates_ahead(schedule.template, self.turns)
+        return whole[-1] / max(whole) if whole and max(whole) > 0 else math.nan
 
     def _taken(self, schedule: "_Schedule") -> int:
         """Steps of its optimizer since it was made."""
@@ -128,7 +158,7 @@ class Schedules(Ear):
             mine.placed = mine.placed or (at is not None and type(args[0]).__name__ != "ReduceLROnPlateau")
             mine.stepped += 1
             if mine.stepped == 1:
-                mine.stepped_at = user_line()
+                mine.stepped_at, mine.turns = user_line(), turns_around(sys._getframe(1))
 
     def _begun(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
         batches = 0
@@ -138,8 +168,9 @@ class Schedules(Ear):
         key = (user_line(), batches)
         loader = self.loaders.get(key)
         if loader is None:
-            loader = self.loaders[key] = _Loader(batches, rounds=rounds_around(sys._getframe(1)))
-        loader.begun += 1
+            frame = sys._getframe(1)
+            loader = self.loaders[key] = _Loader(batches, rounds=rounds_around(frame), trainer=_trainer(frame))
+        loader.begin()
         self.iterators[id(found)] = loader
 
     def _fetched(self, args: tuple[Any, ...], options: dict[str, Any], found: Any) -> None:
@@ -156,6 +187,7 @@ class _Schedule:
         self.schedule, self.optimizer = schedule, schedule.optimizer
         self.made_at, self.stepped_at = made_at, Where()
         self.taken, self.begun, self.stepped, self.placed = taken, begun, 0, False
+        self.template, self.turns = driving_nothing(schedule), 0
 
     def period(self) -> float:
         """What it was told of its length; NaN where it was told nothing."""
@@ -198,15 +230,44 @@ class _Stepped:
 class _Loader:
     """A line that goes through a loader."""
 
-    def __init__(self, batches: int, *, rounds: int) -> None:
-        self.batches, self.rounds = batches, rounds
+    def __init__(self, batches: int, *, rounds: int, trainer: Any = None) -> None:
+        self.batches, self._rounds, self.trainer = batches, rounds, trainer
         self.begun, self.fetched, self.steps = 0, 0, 0
+        self._done, self._steps_done = 0, 0
+
+    def begin(self) -> None:
+        """A pass: the one before, if steps were taken in it, is done."""
+        self.begun += 1
+        if self.steps > self._steps_done:
+            self._done, self._steps_done = self._done + 1, self.steps
+
+    @property
+    def rounds(self) -> int:
+        """Passes that the loop around it comes to, or that a trainer of Lightning was asked for; 0: not known."""
+        a_pass = self.steps_a_pass()
+        if self._rounds or self.trainer is None or not a_pass:
+            return self._rounds
+        most = [self.trainer.max_epochs, math.ceil(self.trainer.max_steps / a_pass)]
+        return min((each for each in most if each is not None and each > 0), default=0)
 
     def steps_a_pass(self) -> int:
         """Optimizer steps in a pass; 0 where it is not known how long one is."""
         if not self.steps:
             return 0
+        if not self.batches:
+            return self._steps_done // self._done if self._done else 0
         return self.batches // max(1, round(self.fetched / self.steps))
+
+
+def _trainer(frame: FrameType | None) -> Any:
+    """Lightning's, that a line runs within; None: it runs within none."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(LIGHTNING):
+            trainer = getattr(frame.f_locals.get("self"), "trainer", None)
+            if hasattr(trainer, "max_epochs") and hasattr(trainer, "max_steps"):
+                return trainer
+        frame = frame.f_back
+    return None
 
 
 def _left(schedule: Any, steps: int) -> float:

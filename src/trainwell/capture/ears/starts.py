@@ -110,8 +110,9 @@ class Starts(Ear):
                 weight=weight,
                 gradient=gradient,
             )
-            if weight is not None and weight.ndim > 1 and weight[0].numel() == 1:
-                # Of one number each, in half precision, some are the same by chance.
+            if weight is not None and (gradient is None or (weight.ndim > 1 and weight[0].numel() == 1)):
+                # What is frozen yet stays as it is; and of one number each, in half precision, some are the same by
+                # chance.
                 found = replace(found, identical_units=0.0)
             statistics.append(found)
         return tuple(statistics)

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from trainwell.capture.bounds import is_error
 from trainwell.capture.ear import Ear, Scene
 from trainwell.capture.losses import UNSIGNED, activated_twice, losses_of, nodes_under, operation
 from trainwell.capture.source import user_line
@@ -18,7 +19,7 @@ NEAR = 200
 
 
 class Values(Ear):
-    """Fills `values`, `losses` and `not_finite_at`."""
+    """Fills `values`, `losses`, `is_error` and `not_finite_at`."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -27,6 +28,7 @@ class Values(Ear):
         self.twice: tuple[TwiceSeen, ...] = ()
         self.not_finite_at = Where()
         self.likelihood, self.likelihood_at = 0, Where()
+        self.is_error = False
         self._value = math.nan
 
     def backward(self, roots: tuple[Tensor, ...]) -> None:
@@ -40,6 +42,7 @@ class Values(Ear):
                 if not math.isfinite(self._value) and self.not_finite_at.line is None:
                     self.not_finite_at = user_line()
             if not self.values and not self.scene.taken:
+                self.is_error = is_error(root.grad_fn)
                 self.twice = self.twice or tuple(activated_twice(islice(nodes_under(root.grad_fn), NEAR)))
             for loss in losses_of(root.grad_fn, step=self.scene.taken):
                 key = (loss.where, loss.function, loss.activation, loss.compared == loss.outputs)
@@ -55,6 +58,7 @@ class Values(Ear):
             "likelihood_at": self.likelihood_at,
             "twice": self.twice,
             "losses": tuple(self.losses.values()),
+            "is_error": self.is_error,
             "not_finite_at": self.not_finite_at,
         }
 

@@ -21,6 +21,7 @@ Changed = Literal[
     "classes counted alike",
     "squashed numbers of deviation 1",
     "embeddings of deviation 0.02",
+    "outputs in the units of the targets",
 ]
 
 
@@ -35,6 +36,7 @@ class Fork:
         values: the loss before each optimizer step.
         by_class: mean loss of each class in the last third of the steps, where samples of classes were compared.
         tested_by_class: likewise, in evaluations.
+        tested: loss of the last evaluation of held-out data; NaN: there was none.
     """
 
     changed: Changed
@@ -43,6 +45,7 @@ class Fork:
     values: tuple[float, ...] = ()
     by_class: tuple[float, ...] = ()
     tested_by_class: tuple[float, ...] = ()
+    tested: float = math.nan
 
 
 @record

@@ -1,5 +1,7 @@
 """The first optimizer steps of somebody's training, as they happened."""
 
+import math
+
 from trainwell.core.records.finding import Where
 from trainwell.core.records.record import record
 from trainwell.core.records.seen.data import (
@@ -35,6 +37,7 @@ from trainwell.core.records.seen.networks import (
     StoppedSeen,
 )
 from trainwell.core.records.seen.updates import (
+    AimlessSeen,
     ClippingSeen,
     DecaySeen,
     GradientsSeen,
@@ -44,6 +47,7 @@ from trainwell.core.records.seen.updates import (
     RanksSeen,
     RatesSeen,
     ScheduleSeen,
+    StraySeen,
 )
 
 
@@ -58,6 +62,7 @@ class Steps:
             0: there is none.
         likelihood_at: the line of that pass.
         losses: one for each line, function and activation.
+        is_error: whether all terms of the first loss are distances, hinges or likelihoods, by how they are computed.
         twice: one for each such logarithm under the first loss.
         gradients: one for each optimizer.
         layers: one for each module with weights, in the order of their first calls.
@@ -79,6 +84,7 @@ class Steps:
         recurrences: one for each recurrent layer.
         norms: one for each batch norm, in the order of their first calls.
         classes: what samples of each class cost; None: no samples of few classes were compared.
+        tested: loss of the last evaluation of what is said to be held out; NaN: there was none.
         decay: one for each optimizer that decays weights.
         dropout: one for each place.
         loaded: weights that an optimizer has and that came from elsewhere; None: none did.
@@ -92,8 +98,10 @@ class Steps:
         linear: whether everything between the inputs and the outputs is linear, in the first step.
         fits: what simple models make of the first samples; None: nobody would ask.
         cuts: one for each line.
+        strays: parameters by themselves that no optimizer has.
         stopped: weights before those lines that never had a gradient.
         optimizers: one for each that took a step.
+        aimless: one for each line that calls backward and reaches no weight of theirs.
         repeated: the same batch at each step; None: there were others, or no loader was asked for them.
         modes: one for each network that is trained and in which dropout or batch norm act.
         clipping: one for each line that limits gradients and whose optimizer took a step.
@@ -110,6 +118,7 @@ class Steps:
     likelihood: int = 0
     likelihood_at: Where = Where()
     losses: tuple[LossSeen, ...] = ()
+    is_error: bool = False
     twice: tuple[TwiceSeen, ...] = ()
     gradients: tuple[GradientsSeen, ...] = ()
     layers: tuple[LayerSeen, ...] = ()
@@ -131,6 +140,7 @@ class Steps:
     recurrences: tuple[RecurrenceSeen, ...] = ()
     norms: tuple[NormSeen, ...] = ()
     classes: ClassesSeen | None = None
+    tested: float = math.nan
     decay: tuple[DecaySeen, ...] = ()
     dropout: tuple[DropoutSeen, ...] = ()
     loaded: LoadedSeen | None = None
@@ -146,6 +156,8 @@ class Steps:
     cuts: tuple[CutSeen, ...] = ()
     stopped: tuple[StoppedSeen, ...] = ()
     optimizers: tuple[OptimizerSeen, ...] = ()
+    aimless: tuple[AimlessSeen, ...] = ()
+    strays: tuple[StraySeen, ...] = ()
     repeated: RepeatedSeen | None = None
     modes: tuple[ModeSeen, ...] = ()
     clipping: tuple[ClippingSeen, ...] = ()

@@ -17,6 +17,7 @@ Compared = Literal[
     "squared error",
     "Huber loss",
     "absolute error",
+    "CTC loss",
 ]
 
 

@@ -1,5 +1,6 @@
 """Gradients, optimizers and schedules."""
 
+import math
 from typing import Literal
 
 from trainwell.core.records.finding import Where
@@ -32,6 +33,7 @@ class DecaySeen:
         vectors: of these, those of one dimension: biases, and weights of norms.
         decay: the largest of any of its groups.
         share: decay times rate, the largest of any step: what a plain step takes away of each weight.
+        adaptive: whether the optimizer adds it to a gradient that it then divides by its size, as Adam does.
         where: the line that took the first step.
     """
 
@@ -39,6 +41,7 @@ class DecaySeen:
     vectors: int
     decay: float
     share: float
+    adaptive: bool = False
     where: Where = Where()
 
 
@@ -58,6 +61,40 @@ class OptimizerSeen:
     parameters: int
     reached: int
     maximizes: bool = False
+    where: Where = Where()
+
+
+@record
+class AimlessSeen:
+    """A line that calls backward, and reaches nothing that any optimizer has, or that moves otherwise.
+
+    Attributes:
+        passes: that began there.
+        tensors: that want gradients and that they reach.
+        weights: numbers of these.
+        where: the line.
+    """
+
+    passes: int
+    tensors: int
+    weights: int
+    where: Where = Where()
+
+
+@record
+class StraySeen:
+    """A parameter by itself, part of no module that was called, that gradients come to and no optimizer has.
+
+    Attributes:
+        name: of the variable, or of the attribute of one.
+        weights: numbers of it.
+        passes: that began at the line.
+        where: the line that calls backward.
+    """
+
+    name: str
+    weights: int
+    passes: int
     where: Where = Where()
 
 
@@ -177,6 +214,11 @@ class ScheduleSeen:
             it does not only lower.
         lowers: whether the rate is lower than at its first step.
         idle: of its optimizer's last steps, how many were taken at a millionth of the highest rate or less.
+        turns: how often its step comes, where all loops around that line count ranges; 0: it cannot be told.
+        reached: the highest rate in so many steps, as a share of the highest were it stepped after each of its
+            optimizer's; NaN where that comes soon after, or is not known.
+        over: share of its highest rate that is left after as many of its steps as its optimizer is to take, where it is
+            stepped more often than that; NaN: it is not, or that is not known.
         second: highest rate after the first pass, as a share of the highest of all; NaN where there were few steps.
         others: how often other schedules of the same optimizer were stepped.
         used: whether the source does something with it after it was made.
@@ -198,6 +240,9 @@ class ScheduleSeen:
     used: bool
     lowers: bool = False
     idle: int = 0
+    turns: int = 0
+    reached: float = math.nan
+    over: float = math.nan
     made_at: Where = Where()
     stepped_at: Where = Where()
 

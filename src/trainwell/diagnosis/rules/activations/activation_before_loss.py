@@ -48,8 +48,11 @@ TWICE = {
     ("binary cross-entropy", "tanh"): "takes the sigmoid itself and wants outputs of any size",
     ("binary cross-entropy", "ReLU"): "takes the sigmoid itself and never falls below one half for outputs above 0",
     ("negative log-likelihood", "softmax"): "wants the logarithms of probabilities",
+    ("CTC loss", "softmax"): "wants the logarithms of probabilities",
 }
 """Loss and activation that do not go together, and why."""
+LOGARITHMS = ("negative log-likelihood", "CTC loss")
+"""Losses that want logarithms of probabilities."""
 WIDTH = {"softmax": 1.0, "sigmoid": 1.0, "tanh": 2.0}
 """By how much two outputs of an activation can differ."""
 RANGE = {"softmax": "0 to 1", "log-softmax": "below 0", "sigmoid": "0 to 1", "tanh": "-1 to 1", "ReLU": "0 and more"}
@@ -74,7 +77,7 @@ def _twice(seen: LossSeen) -> Finding:
     bounded = seen.function == "cross-entropy" and classes > 1
     least = math.log1p((classes - 1) * math.exp(-width)) if bounded else math.nan
     bound = f" With {classes} classes it cannot fall below {number(least)}." if math.isfinite(least) else ""
-    logarithm = seen.function == "negative log-likelihood"
+    logarithm = seen.function in LOGARITHMS
     remedy = (
         "Use log_softmax in place of softmax."
         if logarithm
@@ -125,10 +128,11 @@ def _class_numbers(seen: ComparisonSeen) -> bool:
 def _wrong_axis(seen: ComparisonSeen) -> Finding:
     over = "the samples" if seen.axis == 0 else f"axis {seen.axis}"
     kind = seen.activation if "softmax" in seen.activation else "softmax"
+    along = f"axis {len(seen.shape) - 1}" if seen.function == "CTC loss" else "axis 1"
     return RULE.finding(
         "error",
         f"The {kind} before the {seen.function} is taken over {over}: outputs of shape {_shape(seen.shape)} are made "
-        f"to add up to 1 along axis {seen.axis}, and the classes stand along axis 1.",
+        f"to add up to 1 along axis {seen.axis}, and the classes stand along {along}.",
         evidence={"axis": seen.axis, "along": seen.along},
         cause=f"The `dim` of the {kind} is not that of the classes.",
         remedies=(Remedy(text="Take it over the classes: `dim=1`, or -1 where they come last."),),
@@ -172,12 +176,18 @@ def _out_of_reach(seen: ComparisonSeen) -> Finding:
 def _no_logarithms(seen: ComparisonSeen) -> Finding:
     return RULE.finding(
         "error",
-        "The negative log-likelihood is given the outputs of a layer, and wants the logarithms of probabilities: the "
+        f"The {seen.function} is given the outputs of a layer, and wants the logarithms of probabilities: the "
         f"exponentials of a sample's outputs add up to {number(seen.exponentials)} and not to 1, so it falls without "
         "end as the outputs grow.",
         evidence={"exponentials": seen.exponentials, "classes": seen.size},
         cause="There is no log-softmax between the last layer and the loss.",
-        remedies=(Remedy(text="Use cross_entropy in place of nll_loss, or log_softmax before it."),),
+        remedies=(
+            Remedy(
+                text="Use cross_entropy in place of nll_loss, or log_softmax before it."
+                if seen.function == "negative log-likelihood"
+                else "Take the log_softmax before it."
+            ),
+        ),
         where=seen.where,
     )
 

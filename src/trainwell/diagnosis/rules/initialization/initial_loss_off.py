@@ -10,8 +10,9 @@ expectation, the loss of the best constant output (the entropy of the class shar
 of chance; the start passes between the two. Outputs of variance s² explain about s²/2 of the excess of a cross-
 entropy, and s² of the excess of a squared error. The excess is compared with the expectation itself and with the
 standard error of the measurement. Of a script, a twentieth less loss after the same steps with weights drawn anew, or
-with tables of embeddings that deviate by 0.02; the latter too where a loss is written by hand, and starts at half with
-those.
+with tables of embeddings that deviate by 0.02. Where a loss is written by hand and its expectation is not known, these
+are tried if the tables or the output layer begin large, and told if the loss then starts at half, and ends a tenth
+lower. Where numbers are predicted that lie far from 0 or apart, outputs in their units must halve it.
 
 Remedy: initialize the output layer with standard deviation 1/sqrt(fan_in) or smaller. Safe: it changes nothing but
 the start, and a smaller output layer only brings the start nearer to the expectation.
@@ -45,11 +46,21 @@ GAIN = 0.05
 """Share of the loss by which another training must come down further: that it starts too high is a fact, and how much
 of that a few hundred steps make good is what is asked."""
 
-LOUD, FALLS = 0.5, 2.0
+LOUD, FALLS, HIGHER = 0.5, 2.0, 1.5
 """Deviation of embeddings from which on smaller ones are tried where a loss is written by hand; and times that it must
 start above where it comes to, and above where it starts with those."""
+LOUDER = 3.0
+"""Times that the output layer's weights make what they are given as large, from which on others are tried there. What
+keeps the size is 1, and Kaiming's for ReLU 1.4."""
 
-SMALLER = Fork(changed="embeddings of deviation 0.02")
+FAR, WIDE = 4.0, 100.0
+"""Times that zero costs more than the best constant answer, from which on the targets' mean lies far from 0; and what
+the latter costs where they lie far apart: a deviation of 10. From there on, outputs in their units are tried."""
+HALVED = 0.5
+"""Share of the loss by which these must help: a mean that is learnt within the first steps is no harm."""
+IN_UNITS = Fork(changed="outputs in the units of the targets")
+
+SMALLER, REDRAWN = Fork(changed="embeddings of deviation 0.02"), Fork(changed="redrawn weights")
 
 ERRORS = 3.0
 """Standard errors of the measured loss."""
@@ -59,9 +70,11 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     """Compare the start with zero output and with the best constant."""
     seen = observation.initial_loss
     if seen is None or not math.isfinite(seen.measured):
-        return _with_smaller_tables(observation)
+        return _with_smaller(observation)
     excess = seen.measured - seen.zero_output
     missing = seen.best_constant - seen.measured
+    if far := _in_units(observation):
+        return far
     numbers = {
         "measured": seen.measured,
         "zero_output": seen.zero_output,
@@ -105,40 +118,91 @@ def find(observation: Observation) -> tuple[Finding, ...]:
 
 
 def tries(observation: Observation) -> tuple[Fork, ...]:
-    """A script's steps again with smaller embeddings, where what its loss should start at cannot be told."""
-    return (SMALLER,) if _may_start_too_high(observation) else ()
+    """A script's steps again with smaller weights, where what its loss should start at cannot be told; or in units."""
+    return (*_smaller(observation), *((IN_UNITS,) if _are_far(observation) else ()))
 
 
-def _may_start_too_high(observation: Observation) -> bool:
-    """Whether tables of embeddings are as torch draws them, and the loss comes down to half and less."""
-    seen, steps = observation.initial_loss, observation.steps
-    if seen is None or steps is None or math.isfinite(seen.measured) or len(steps.values) < SHORTEST:
+def _are_far(observation: Observation) -> bool:
+    """Whether numbers are to be predicted that lie far from 0, or apart, for outputs that begin within 1 of 0."""
+    seen = observation.initial_loss
+    if seen is None or not _is_regression(observation) or not seen.best_constant > 0:
         return False
-    tables = [each for each in seen.layers if each.kind in ("Embedding", "EmbeddingBag") and each.weight_std > LOUD]
-    return bool(tables) and steps.values[0] > FALLS * end(steps.values) > 0
+    return seen.zero_output > FAR * seen.best_constant or seen.best_constant > WIDE
 
 
-def _with_smaller_tables(observation: Observation) -> tuple[Finding, ...]:
-    steps, forks = observation.steps, observation.forks
-    if steps is None or forks is None or not _may_start_too_high(observation):
+def _in_units(observation: Observation) -> tuple[Finding, ...]:
+    """What the same steps come to with outputs that begin where the targets are."""
+    seen, forks = observation.initial_loss, observation.forks
+    if seen is None or forks is None or not _are_far(observation):
         return ()
-    made = next((each for each in forks.changed if is_alike(each, SMALLER)), None)
-    if made is None or not helped(forks, made) or not made.values[0] < steps.values[0] / FALLS:
+    made = next((each for each in forks.changed if is_alike(each, IN_UNITS)), None)
+    if made is None or not helped(forks, made, gain=HALVED):
         return ()
     return (
         RULE.finding(
             "warning",
-            f"The untouched network's loss is {number(steps.values[0])}, but {number(made.values[0])} with embeddings "
-            f"of deviation 0.02; from there, {len(made.values)} steps come to {number(end(made.values))} in place of "
+            f"The untouched network's loss is {number(seen.measured)}, and the best constant answer costs "
+            f"{number(seen.best_constant)}: the outputs begin far from the targets. With outputs in the targets' units "
+            f"{len(made.values)} steps come to {number(end(made.values))} in place of {number(end(forks.unchanged))}.",
+            evidence={
+                "measured": seen.measured,
+                "best_constant": seen.best_constant,
+                "end": end(forks.unchanged),
+                "end_in_units": end(made.values),
+            },
+            cause="The targets are in the units in which they were stored; usual steps do not get there.",
+            remedies=(
+                Remedy(text="Subtract the training targets' mean and divide by their deviation; undo both to predict."),
+                Remedy(text="Or set the output layer's bias to the targets' mean."),
+            ),
+            confirmed_by=confirmation(forks, made),
+        ),
+    )
+
+
+def _smaller(observation: Observation) -> tuple[Fork, ...]:
+    """What may begin too large, where the loss comes down to half and less: tables as torch draws them, or outputs."""
+    seen, steps = observation.initial_loss, observation.steps
+    if seen is None or steps is None or math.isfinite(seen.measured) or len(steps.values) < SHORTEST:
+        return ()
+    if not steps.values[0] > FALLS * end(steps.values) > 0:
+        return ()
+    tables = [each for each in seen.layers if each.kind in ("Embedding", "EmbeddingBag") and each.weight_std > LOUD]
+    last = seen.layers[-1]
+    loud = not last.normalized and last.fan_in > 1 and last.weight_std * math.sqrt(last.fan_in) > LOUDER
+    return (SMALLER,) * bool(tables) + (REDRAWN,) * loud
+
+
+def _with_smaller(observation: Observation) -> tuple[Finding, ...]:
+    """What a script's own loss starts at with smaller weights, and comes to."""
+    steps, forks = observation.steps, observation.forks
+    if steps is None or forks is None:
+        return ()
+    wanted = _smaller(observation)
+    made = next((each for each in forks.changed if any(is_alike(each, other) for other in wanted)), None)
+    if made is None or not helped(forks, made) or not made.values[0] < steps.values[0] / HIGHER:
+        return ()
+    tables = is_alike(made, SMALLER)
+    means = "with embeddings of deviation 0.02" if tables else "with weights drawn anew"
+    cause = "The embeddings deviate by 1, as torch draws them, and their products by the root of their width."
+    remedy = "Draw the embeddings with a standard deviation of 0.02, or of 1/width."
+    if not tables:
+        cause = "The output layer's weights are too large."
+        remedy = "Initialize the output layer with zeros, or with a standard deviation below 1/sqrt(fan_in)."
+    return (
+        RULE.finding(
+            "warning",
+            f"The untouched network's loss is {number(steps.values[0])}, but {number(made.values[0])} {means}; "
+            f"from there, {len(made.values)} steps come to {number(end(made.values))} in place of "
             f"{number(end(steps.values))}.",
             evidence={
                 "measured": steps.values[0],
-                "with_small_tables": made.values[0],
+                "with_smaller": made.values[0],
                 "end": end(steps.values),
-                "end_with_small_tables": end(made.values),
+                "end_with_smaller": end(made.values),
             },
-            cause="The embeddings deviate by 1, as torch draws them, and their products by the root of their width.",
-            remedies=(Remedy(text="Draw the embeddings with a standard deviation of 0.02, or of 1/width."),),
+            cause=cause,
+            remedies=(Remedy(text=remedy),),
             confirmed_by=confirmation(forks, made),
         ),
     )
@@ -160,5 +224,5 @@ RULE = Rule(
     tries=tries,
     page=__doc__ or "",
     gain=GAIN,
-    confirmed_by=(Fork(changed="redrawn weights"), SMALLER),
+    confirmed_by=(REDRAWN, SMALLER),
 )

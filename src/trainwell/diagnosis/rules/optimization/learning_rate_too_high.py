@@ -96,7 +96,7 @@ def _may_be_compared(observation: Observation) -> bool:
 
 def _is_known(steps: Steps) -> bool:
     """Whether the loss is one that is lower where more is learnt: a policy's is weighted, and goes below 0."""
-    return bool(steps.losses) and not any(value < 0 for value in steps.values)
+    return (bool(steps.losses) or steps.is_error) and not any(value < 0 for value in steps.values)
 
 
 def _forked(forks: Forks, gain: float, at: Where) -> tuple[Finding, ...]:

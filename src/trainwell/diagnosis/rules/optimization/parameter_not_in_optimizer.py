@@ -1,6 +1,7 @@
 """What it sees: a layer whose weights get gradients, in a network that learns, and that no optimizer was given; a
 tensor that wants gradients and stands in a network without being one of its parameters; or an optimizer none of whose
-parameters ever gets a gradient, while a network that it does not have gets them.
+parameters ever gets a gradient, while a network that it does not have gets them; backward passes that reach nothing
+that any optimizer has; or a parameter by itself that none has.
 
 Why it hurts: the layer stays as it was drawn. What comes after it learns to make do with random features, which goes
 far enough to look like a network that is merely not very good.
@@ -19,13 +20,15 @@ Real Faults in Deep Learning Systems.
 from trainwell.core.records.finding import Finding, Remedy, Where
 from trainwell.core.records.observation import Observation
 from trainwell.core.records.seen.networks import LayerSeen
-from trainwell.core.records.seen.updates import OptimizerSeen
+from trainwell.core.records.seen.updates import AimlessSeen, OptimizerSeen, StraySeen
 from trainwell.core.records.steps import Steps
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import counted
 
 STEPS = 2
 """Of an optimizer that goes by nothing: at the first alone, its turn may not have come."""
+AIMLESS = 5
+"""Backward passes of a line that reach nothing that learns: fewer may be a trial before the training."""
 LEAST = 1
 """Layers of the same network that an optimizer has: where there are none, the network is not meant to learn."""
 
@@ -53,7 +56,37 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         certain = [layer for place, layer in left if place > given[0] or not layer.registered]
         early = observation.steps is None or observation.steps.loaded is not None or observation.steps.taken < APART
         found.append(_finding(certain or [layer for _, layer in left], certain=bool(certain), meant=early))
+    if not any(each.severity != "info" for each in found):
+        aimless = observation.steps.aimless if observation.steps else ()
+        found += [_nowhere(each) for each in aimless if each.passes >= AIMLESS]
+        strays = observation.steps.strays if observation.steps else ()
+        found += [_stray(each) for each in strays if each.passes >= AIMLESS]
     return tuple(found)
+
+
+def _stray(seen: StraySeen) -> Finding:
+    return RULE.finding(
+        "error",
+        f"Parameter `{seen.name}` gets gradients in {seen.passes} backward passes, but no optimizer has it: it stays "
+        "as it was.",
+        evidence={"passes": seen.passes, "weights": seen.weights},
+        cause="It is part of no network, and the optimizer was made from a network's parameters alone.",
+        remedies=(Remedy(text=f"Give it to the optimizer too: `[*model.parameters(), {seen.name}]`."),),
+        where=seen.where,
+    )
+
+
+def _nowhere(seen: AimlessSeen) -> Finding:
+    return RULE.finding(
+        "error",
+        f"{counted(seen.passes, 'backward pass', plural='backward passes')} here reached "
+        f"{counted(seen.tensors, 'tensor')} of {seen.weights:,} numbers, and no optimizer has any of them: they stay "
+        "as they were.",
+        evidence={"passes": seen.passes, "tensors": seen.tensors, "weights": seen.weights},
+        cause="The optimizer that is meant to follow this loss was made from another network's parameters.",
+        remedies=(Remedy(text="Make an optimizer from the parameters of the network that this loss is of."),),
+        where=seen.where,
+    )
 
 
 def _upstream(steps: Steps) -> list[Finding]:

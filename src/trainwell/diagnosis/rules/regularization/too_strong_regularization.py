@@ -6,8 +6,7 @@ is left says nothing of the sample. The network answers all samples alike.
 
 Evidence: decay times rate, which plain steps take away of each weight, and the probability of dropout; the loss beside
 that of the best constant answer; the same steps again, from the same weights on the same batches, without either.
-Dropout always raises the loss of a training a little: of one that has come down, the script's own evaluations are
-compared, in which nothing is left out.
+Both raise the loss of a training, and on purpose: of one that has come down, the script's own evaluations are compared.
 
 Remedy: a hundredth of the decay, or a dropout of 0.1 to 0.5. Safe: where that is too little, the validation loss rises
 while the training loss falls (REG001).
@@ -32,6 +31,9 @@ from trainwell.diagnosis.wording import number
 SHARE = 1e-4
 """Decay times rate, from which on a stuck training is tried without: common recipes lie between
 1e-6 (AdamW, 0.01 at 1e-4) and 1e-4 (SGD, 5e-4 at 0.1)."""
+ADAPTIVE = 0.01
+"""Decay that is added to the gradient before an adaptive optimizer divides by its size, likewise: there it counts as
+much as the gradient, whatever the rate. Usual are 1e-5 to 5e-4; 0.01 and 0.1 are AdamW's, which decays apart."""
 DROPPED = 0.6
 """Probability of dropout, likewise: 0.5 is the most that is common. Source: Srivastava et al. 2014, section 7.3, where
 the test error is flat between 0.2 and 0.6."""
@@ -49,10 +51,10 @@ WITHOUT = Fork(changed="no weight decay or dropout")
 
 
 def tries(observation: Observation) -> tuple[Fork, ...]:
-    """A script's first steps again without either, where one is strong and nothing was learnt."""
+    """A script's first steps again without either, where one is strong, and nothing was learnt or evaluations tell."""
     suspects = _decay(observation) or _dropout(observation)
-    stuck = suspects and _learnt_nothing(observation)
-    return (WITHOUT,) if stuck or (_dropout(observation) is not None and _tested(observation)) else ()
+    told = _learnt_nothing(observation) or math.isfinite(_tested(observation))
+    return (WITHOUT,) if suspects and told else ()
 
 
 def find(observation: Observation) -> tuple[Finding, ...]:
@@ -62,8 +64,8 @@ def find(observation: Observation) -> tuple[Finding, ...]:
         return ()
     without = next((each for each in forks.changed if each.changed == WITHOUT.changed), None)
     decay, dropout = _decay(observation), _dropout(observation)
-    if without is not None and dropout is not None and not _learnt_nothing(observation):
-        return _said_of_tests(observation, without, dropout)
+    if without is not None and not _learnt_nothing(observation):
+        return _said_of_tests(observation, without, decay, dropout)
     # Dropout makes any loss a little higher, decay does not.
     gain = BELOW if dropout is None else GAIN
     if without is None or not helped(forks, without, gain=gain):
@@ -73,58 +75,73 @@ def find(observation: Observation) -> tuple[Finding, ...]:
     if others and min(others) < better - GAIN * abs(better):
         return ()
     first, last = forks.unchanged[0], end(forks.unchanged)
-    numbers = {"first": first, "last": last, "last_without": better}
-    said, remedies = [], []
-    if decay is not None:
-        said.append(f"weight decay {number(decay.decay)} at learning rate {number(decay.share / decay.decay)}")
-        numbers |= {"decay": decay.decay, "share": decay.share}
-        remedies.append(Remedy(text=f"Lower the weight decay to {number(decay.decay / 100)}, or lower."))
-    if dropout is not None:
-        said.append(f"dropout {number(dropout.probability)}")
-        numbers["dropout"] = dropout.probability
-        remedies.append(Remedy(text="Lower the dropout to 0.1, and raise it only where the network overfits."))
+    numbers: dict[str, float] = {"first": first, "last": last, "last_without": better}
+    said, named, remedies = _suspected(decay, dropout)
     return (
         RULE.finding(
             "warning",
-            f"With {' and '.join(said)}, the loss goes from {number(first)} to {number(last)} in "
+            f"With {said}, the loss goes from {number(first)} to {number(last)} in "
             f"{len(forks.unchanged)} steps; the same steps without bring it to {number(better)}.",
-            evidence=numbers,
+            evidence=numbers | named,
             cause="The regularization takes away more than the gradient brings.",
-            remedies=tuple(remedies),
+            remedies=remedies,
             where=_where(decay, dropout),
             confirmed_by=confirmation(forks, without),
         ),
     )
 
 
-def _said_of_tests(observation: Observation, without: Fork, dropout: DropoutSeen) -> tuple[Finding, ...]:
+def _said_of_tests(
+    observation: Observation, without: Fork, decay: DecaySeen | None, dropout: DropoutSeen | None
+) -> tuple[Finding, ...]:
     """Something was learnt; evaluations, in which nothing is left out, say how much less than without."""
-    before, after = _tested(observation), _mean(without.tested_by_class)
-    if not after < (1 - WORSE) * before:
+    before, after = _tested(observation), _of_tests(without.tested, without.tested_by_class)
+    if not after < before - WORSE * abs(before):
         return ()
+    said, named, remedies = _suspected(decay, dropout)
     return (
         RULE.finding(
             "warning",
-            f"With dropout {number(dropout.probability)}, the script's own evaluations come to a loss of "
-            f"{number(before)} a class; the same steps without it bring them to {number(after)}.",
-            evidence={"dropout": dropout.probability, "tested": before, "tested_without": after},
+            f"With {said}, the script's own evaluations come to a loss of {number(before)}; the same steps without "
+            f"bring them to {number(after)}.",
+            evidence={"tested": before, "tested_without": after} | named,
             cause="The regularization takes away more than the gradient brings.",
-            remedies=(Remedy(text="Lower the dropout to 0.1, and raise it only where the network overfits."),),
-            where=_where(None, dropout),
+            remedies=remedies,
+            where=_where(decay, dropout),
             confirmed_by=Confirmed(fork=in_words(without), loss_with=after, loss_without=before, n=len(without.values)),
         ),
     )
 
 
+def _suspected(
+    decay: DecaySeen | None, dropout: DropoutSeen | None
+) -> tuple[str, dict[str, float], tuple[Remedy, ...]]:
+    """What is strong, in words and in numbers, and what to do."""
+    named: dict[str, float] = {}
+    said, remedies = [], []
+    if decay is not None:
+        said.append(f"weight decay {number(decay.decay)} at learning rate {number(decay.share / decay.decay)}")
+        named |= {"decay": decay.decay, "share": decay.share}
+        remedies.append(Remedy(text=f"Lower the weight decay to {number(decay.decay / 100)}, or lower."))
+    if dropout is not None:
+        said.append(f"dropout {number(dropout.probability)}")
+        named["dropout"] = dropout.probability
+        remedies.append(Remedy(text="Lower the dropout to 0.1, and raise it only where the network overfits."))
+    return " and ".join(said), named, tuple(remedies)
+
+
 def _tested(observation: Observation) -> float:
-    """Mean of the classes' losses in the script's own evaluations; 0: there were none."""
-    seen = observation.steps.classes if observation.steps else None
-    return _mean(seen.tested_losses) if seen is not None else 0.0
+    """Loss of the script's own last evaluations; NaN: there were none."""
+    steps = observation.steps
+    if steps is None:
+        return math.nan
+    return _of_tests(steps.tested, steps.classes.tested_losses if steps.classes else ())
 
 
-def _mean(losses: Sequence[float]) -> float:
-    known = [each for each in losses if math.isfinite(each)]
-    return statistics.fmean(known) if known else 0.0
+def _of_tests(last: float, by_class: Sequence[float]) -> float:
+    """Where no evaluation is said to be of held-out data, what is evaluated of each class stands for it."""
+    known = [each for each in by_class if math.isfinite(each)]
+    return last if math.isfinite(last) or not known else statistics.fmean(known)
 
 
 def _learnt_nothing(observation: Observation) -> bool:
@@ -139,7 +156,7 @@ def _learnt_nothing(observation: Observation) -> bool:
 
 def _decay(observation: Observation) -> DecaySeen | None:
     seen = observation.steps.decay if observation.steps else ()
-    strong = [each for each in seen if each.share > SHARE]
+    strong = [each for each in seen if each.share > SHARE or (each.adaptive and each.decay >= ADAPTIVE)]
     return max(strong, key=lambda each: each.share, default=None)
 
 

@@ -10,8 +10,10 @@ number of those rounds, where the rate has come up again before the first pass i
 several steps for each of the optimizer's and the rate has come up again; a schedule that only lowers the rate, where
 half of the passes are yet to come when a thousandth of it or less is left, where its last milestone lies within the
 first pass, where it has ended in less than a tenth of the steps seen, or where many of these were taken at a millionth
-of the rate. One with an end is stepped
-too rarely where its period is the number of all batches. One that was not stepped is forgotten where the source does
+of the rate. Stepped several times for each optimizer step it is miscounted where a copy of it, which drives nothing,
+ends in as many steps as the optimizer is to take. One with an end is stepped too rarely where its period is the number
+of all batches, and any where its copy never comes to half of its highest rate as often as it is stepped, and does later
+on. One that was not stepped is forgotten where the source does
 nothing more with it; else it is an info.
 
 Remedy: step it where its period says: after the batches of an epoch, or after each of them. Safe.
@@ -58,6 +60,12 @@ IDLE = 0.1
 IDLE_STEPS = 20
 """And so many of them."""
 
+OVER = 0.1
+"""Share of the highest rate that is the end of a schedule."""
+LOW, FAR = 0.5, 4
+"""Share of the highest rate that is never reached; and optimizer steps for each of the schedule's, at least, for it to
+be stepped by the epoch."""
+
 FALLING = ("LinearLR", "PolynomialLR")
 """Schedules with an end at which they stay."""
 
@@ -75,8 +83,8 @@ def _asked(seen: ScheduleSeen) -> tuple[Finding, ...]:
     if seen.stepped == 0:
         return _never(seen)
     if seen.stepped >= BY_BATCH * seen.steps:
-        return _cosine_by_batch(seen) or _lowered_by_batch(seen)
-    return _by_epoch(seen)
+        return _cosine_by_batch(seen) or _lowered_by_batch(seen) or _over_early(seen)
+    return _by_epoch(seen) or _never_high(seen)
 
 
 def _cosine_by_batch(seen: ScheduleSeen) -> tuple[Finding, ...]:
@@ -164,6 +172,49 @@ def _by_epoch(seen: ScheduleSeen) -> tuple[Finding, ...]:
             message,
             evidence=_counts(seen),
             cause="Its period is meant in batches, and it is stepped once an epoch.",
+            remedies=(Remedy(text="Step it after each optimizer step, within the loop over the batches."),),
+            where=seen.stepped_at,
+        ),
+    )
+
+
+def _over_early(seen: ScheduleSeen) -> tuple[Finding, ...]:
+    """Several steps for each of the optimizer's, and made for as many as those."""
+    if seen.stepped < SEVERAL * seen.steps or not seen.over <= OVER:
+        return ()
+    times = seen.stepped / seen.steps
+    message = (
+        f"`{seen.kind}` is stepped {number(times)} times for each optimizer step. In as many steps as the optimizer is "
+        f"to take, it comes to {percent(seen.over)} of its highest rate: here when {percent(1 / times)} of the "
+        "training is over."
+    )
+    return (
+        RULE.finding(
+            "error",
+            message,
+            evidence=_counts(seen) | {"over": seen.over},
+            cause="Its period is meant in optimizer steps, and gradients of several batches make one of them.",
+            remedies=(Remedy(text="Step it right after `optimizer.step()`, and nowhere else."),),
+            where=seen.stepped_at,
+        ),
+    )
+
+
+def _never_high(seen: ScheduleSeen) -> tuple[Finding, ...]:
+    """Stepped so rarely that a warm-up is not over when the training is."""
+    if seen.stepped * FAR > seen.steps or not seen.reached <= LOW:
+        return ()
+    message = (
+        f"`{seen.kind}` is stepped {counted(seen.stepped, 'time')} in {seen.steps} optimizer steps, and "
+        f"{counted(seen.turns, 'time')} in the whole training: the rate comes to {percent(seen.reached)} of what it "
+        "comes to were it stepped after each of them."
+    )
+    return (
+        RULE.finding(
+            "error",
+            message,
+            evidence=_counts(seen) | {"turns": seen.turns, "reached": seen.reached},
+            cause="Its warm-up is meant in batches, and it is stepped once an epoch.",
             remedies=(Remedy(text="Step it after each optimizer step, within the loop over the batches."),),
             where=seen.stepped_at,
         ),

@@ -1,0 +1,139 @@
+"""Losses that are errors by how they are computed, whoever wrote them: lower is better, and none is the best."""
+
+from typing import Any
+
+from torch import Tensor
+
+from trainwell.capture.losses import FUNCTIONS, PICKS, UNSIGNED, VIEWS, operation
+
+MOST = 400
+"""Nodes of a loss that are looked at, at most: what lies below its terms is not its own."""
+SHAPED = (
+    *VIEWS,
+    *PICKS,
+    "ExpandBackward",
+    "MaskedFillBackward",
+    "MaskedSelectBackward",
+    "MeanBackward",
+    "SliceBackward",
+    "SqrtBackward",
+    "SumBackward",
+)
+"""What makes nothing negative of what is not."""
+JOINED = ("AddBackward", "CatBackward", "StackBackward", "MaximumBackward", "WhereBackward")
+"""Likewise, of several terms."""
+ERRORS = (
+    *FUNCTIONS,
+    "AbsBackward",
+    "CdistBackward",
+    "LinalgVectorNormBackward",
+    "NormBackward",
+    "ReluBackward",
+    "SoftplusBackward",
+)
+"""Terms that are never negative."""
+
+
+def is_error(root: Any) -> bool:
+    """Whether all terms of a loss are distances, hinges, likelihoods or loss functions of torch's, weighted or not.
+
+    What is weighted and a logarithm of a probability, as a policy's loss is, is none.
+
+    Args:
+        root: node of autograd's graph at which a backward pass begins.
+    """
+    level, seen = [(root, False)], {root}
+    while level:
+        node, weighted = level.pop()
+        if node is None or len(seen) > MOST:
+            return False
+        name = operation(node)
+        below = [each for each, _ in node.next_functions]
+        if name in ERRORS or _is_clamped(node) or _is_squared(node):
+            continue
+        if name == "NegBackward" and _is_likelihood(below[0], weighted=weighted):
+            continue
+        if name == "SubBackward" and not weighted and _is_normalizer(below[0]):
+            # The logarithm of a sum over all answers, less that of the right one.
+            continue
+        if name in ("MulBackward", "DivBackward"):
+            factor = _factor(node)
+            if factor is None:
+                return False
+            weighted = weighted or factor > 1
+            below = [each for each in below if each is not None]
+        elif name not in SHAPED and name not in JOINED:
+            return False
+        for each in below:
+            # A constant that is added changes nothing of what is better.
+            if each is not None and each not in seen:
+                seen.add(each)
+                level.append((each, weighted))
+    return True
+
+
+def _factor(node: Any) -> int | None:
+    """How many different numbers, none below 0, another operand was multiplied or divided by; None: it was not."""
+    if [each is not None for each, _ in node.next_functions].count(True) != 1:
+        return None
+    other = getattr(node, "_saved_other", None) if node.next_functions[0][0] is not None else _saved_self(node)
+    if other is None:
+        return None
+    if not isinstance(other, Tensor):
+        return 1 if other >= 0 else None
+    return (2 if other.numel() > 1 else 1) if bool((other >= 0).all()) else None
+
+
+def _saved_self(node: Any) -> Any:
+    return getattr(node, "_saved_self", None)
+
+
+def _is_squared(node: Any) -> bool:
+    below = [each for each, _ in node.next_functions]
+    if operation(node) == "PowBackward":
+        return bool(node._saved_exponent in (2, 4))
+    return operation(node) == "MulBackward" and len(below) == 2 and below[0] is below[1] and below[0] is not None
+
+
+def _is_clamped(node: Any) -> bool:
+    least = getattr(node, "_saved_min", None) if operation(node).startswith("Clamp") else None
+    return least is not None and not isinstance(least, Tensor) and least >= 0
+
+
+def _is_likelihood(node: Any, *, weighted: bool) -> bool:
+    """Whether a node is the mean logarithm of the probability of what was, of each sample alike."""
+    for _ in range(MOST):
+        name = operation(node)
+        if name in ("LogSoftmaxBackward", "LogSigmoidBackward"):
+            return not weighted
+        if name in ("MulBackward", "DivBackward"):
+            if not _is_number(node) and not _are_shares(node):
+                return False
+        elif name not in SHAPED:
+            return False
+        node = next((each for each, _ in node.next_functions if each is not None), None)
+        if node is None:
+            return False
+    return False
+
+
+def _is_normalizer(node: Any) -> bool:
+    while operation(node) in (*SHAPED, "WhereBackward"):
+        node = next((each for each, _ in node.next_functions if each is not None), None)
+    return operation(node) == "LogsumexpBackward"
+
+
+def _is_number(node: Any) -> bool:
+    return _factor(node) == 1
+
+
+def _are_shares(node: Any) -> bool:
+    """Whether logarithms of probabilities are multiplied by shares that add up to 1 along their axis."""
+    made: Any = next((each for each, _ in node.next_functions if each is not None), None)
+    if operation(node) != "MulBackward" or operation(made) != "LogSoftmaxBackward" or _factor(node) is None:
+        return False
+    other = node._saved_other if node.next_functions[0][0] is not None else node._saved_self
+    axis = made._saved_dim - UNSIGNED if made._saved_dim >= UNSIGNED // 2 else made._saved_dim
+    if not isinstance(other, Tensor) or other.shape != made._saved_result.shape:
+        return False
+    return bool(((other.sum(dim=axis) - 1).abs() < 1e-3).all())
