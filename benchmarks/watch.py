@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from trainwell.watching import Watch
 
-STEPS = 600
+STEPS = 1500
 PAIRS = 5
 DEPENDS = ("src/trainwell/capture", "src/trainwell/watching.py", "src/trainwell/diagnosis", "src/trainwell/anatomy")
 

@@ -1,6 +1,7 @@
 """watching.py: a watched training is the training, and what is wrong with it is told while it runs."""
 
 import copy
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +88,18 @@ def with_evaluation(model: nn.Module) -> None:
                 model(inputs[48:]).argmax(dim=1)
 
 
+def by_schedule(model: nn.Module) -> None:
+    """The rate is drawn: who calls the function once more changes what comes after."""
+    inputs, labels = data()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.5 + 0.5 * torch.rand(1).item())
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs), labels).backward()
+        optimizer.step()
+        schedule.step()
+
+
 def trained(train: Train, *, watched: bool) -> tuple[dict[str, Tensor], Tensor, Watch | None]:
     model = network()
     torch.manual_seed(2)
@@ -98,7 +111,7 @@ def trained(train: Train, *, watched: bool) -> tuple[dict[str, Tensor], Tensor, 
     return model.state_dict(), torch.get_rng_state(), watch
 
 
-@pytest.mark.parametrize("train", [by_loader, gathered, by_closure, with_evaluation])
+@pytest.mark.parametrize("train", [by_loader, gathered, by_closure, with_evaluation, by_schedule])
 def test_weights_and_generator_are_those_of_an_unwatched_training(train: Train) -> None:
     wanted, state, _ = trained(train, watched=False)
     found, after, watch = trained(train, watched=True)
@@ -109,6 +122,35 @@ def test_weights_and_generator_are_those_of_an_unwatched_training(train: Train) 
     for name, tensor in wanted.items():
         assert torch.equal(tensor, found[name]), name
     assert [each for each in watch.findings if each.severity != "info"] == []
+
+
+COMPILED = """
+import sys, torch
+from torch import nn
+torch.manual_seed(0)
+inner, outer = nn.Sequential(nn.Linear(4, 8), nn.ReLU()), nn.Linear(8, 1)
+compiled = torch.compile(inner, backend="eager")
+outer.compile(backend="eager")
+optimizer = torch.optim.Adam([*inner.parameters(), *outer.parameters()], lr=0.01)
+inputs, targets = torch.randn(64, 4), torch.randn(64, 1)
+for _ in range(33):
+    optimizer.zero_grad()
+    nn.functional.mse_loss(outer(compiled(inputs)), targets).backward()
+    optimizer.step()
+print(outer.weight.sum().item())
+"""
+
+
+def test_a_network_that_is_compiled_is_traced_without_what_listens(tmp_path: Path) -> None:
+    # In processes of their own: types that are checked at run time would be traced too.
+    script = tmp_path / "train.py"
+    script.write_text(COMPILED, "utf-8")
+    plain = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "trainwell", "watch", str(script)]
+    watched = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert watched.stdout == plain.stdout
+    assert "in 33 optimizer steps" in watched.stderr
+    assert "Warning" not in watched.stderr
 
 
 def test_nothing_stays_behind() -> None:

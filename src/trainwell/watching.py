@@ -22,7 +22,7 @@ from trainwell.diagnosis.diagnose import Diagnosis, diagnose
 
 FIRST = 30
 """Steps that are all heard, as in a check."""
-EVERY = 100
+EVERY = 200
 """After them, so many steps lie between two of which the first is heard."""
 TOGETHER = 2
 """Steps that are heard together: whether a gradient was cleared shows in two."""
@@ -34,8 +34,8 @@ def is_heard(taken: int) -> bool:
     Args:
         taken: optimizer steps so far.
     Example:
-        >>> [taken for taken in range(28, 304) if is_heard(taken)]
-        [28, 29, 100, 101, 200, 201, 300, 301]
+        >>> [taken for taken in range(28, 604) if is_heard(taken)]
+        [28, 29, 200, 201, 400, 401, 600, 601]
     """
     return taken < FIRST or taken % EVERY < TOGETHER
 

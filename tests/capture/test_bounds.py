@@ -53,6 +53,8 @@ def test_errors_are_known_by_how_they_are_computed(loss: Callable[[Tensor], Tens
         lambda out: F.mse_loss(out, SHARES) - 0.1 * out.std(),
         lambda out: (out.log() + (SHARES / out) ** 2).mean(),
         lambda out: -out.mean(),
+        lambda out: -(2 * out.log_softmax(dim=1)[ROWS, LABELS]).mean() - 3 * out.log_softmax(dim=1)[0, 0],
+        lambda out: sum((3 - row) * -out.log_softmax(dim=1)[row, 0] for row in range(3)),
         lambda out: distance(out, SHARES).mul(RETURNS - 2).mean(),
     ],
 )

@@ -1,6 +1,7 @@
 """capture/ears/evaluations.py: what networks are given in training and in test mode."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -94,3 +95,37 @@ def test_what_is_compared_with_nothing() -> None:
     seen = heard(Net(), lambda model: model(5 * torch.randn(64, 4))).again()
     assert seen.ratio == pytest.approx(5, rel=0.3)
     assert seen.loss != seen.loss
+
+
+def test_a_copy_of_the_network_is_evaluated_in_its_place() -> None:
+    torch.manual_seed(1)
+    x = torch.randn(64, 4)
+    y = x[:, :3].argmax(dim=1)
+    averaged = Net().eval()
+    seen = heard(Net(), lambda _: F.cross_entropy(averaged(3 * x), y)).again()
+    assert seen.ratio == pytest.approx(3, abs=0.5)
+
+
+def test_another_network_is_not() -> None:
+    other = nn.Sequential(nn.Linear(4, 3)).eval()
+    with pytest.raises(UntoldError, match="no network was evaluated"):
+        heard(Net(), lambda _: F.cross_entropy(other(torch.randn(64, 4)), torch.zeros(64).long())).again()
+
+
+class Given(NamedTuple):
+    rows: Tensor
+    scale: float
+
+
+class OfTuples(Net):
+    def forward(self, x: Any) -> Tensor:
+        return super().forward(x.rows * x.scale if isinstance(x, Given) else x)
+
+
+def test_inputs_in_a_tuple_and_differences_by_hand() -> None:
+    torch.manual_seed(1)
+    given, wanted = Given(torch.randn(64, 4) + 5, 1.0), torch.zeros(64, 3)
+    seen = heard(OfTuples(), lambda model: (model(given) - wanted).abs().mean()).again()
+    assert seen.offset == pytest.approx(5, abs=1)
+    assert seen.loss > 0
+    assert seen.loss_as_trained != seen.loss

@@ -1,6 +1,7 @@
 """capture/interventions.py: one thing is changed as a person would have changed it in the script, and nothing else."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -46,6 +47,52 @@ def test_standardized_inputs_are_what_the_script_would_do_with_them() -> None:
         found, _ = trained(lr=0.1)
     for name, tensor in wanted.items():
         torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_columns_that_are_given_one_by_one_are_standardized_each() -> None:
+    class Field(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.seen = nn.Linear(2, 1), torch.empty(0)
+
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            self.seen = torch.cat([x, t], dim=1).detach()
+            made: Tensor = self.layer(self.seen)
+            return made
+
+    field, x, t = Field(), torch.rand(50, 1), 900 * torch.rand(50, 1)
+    with changed(Fork(changed="standardized input")):
+        field(x, t)
+    assert field.seen.mean(dim=0).tolist() == pytest.approx([0, 0], abs=1e-4)
+    assert field.seen.std(dim=0, correction=0).tolist() == pytest.approx([1, 1], rel=1e-4)
+
+
+@pytest.mark.parametrize("compare", [F.mse_loss, F.l1_loss, nn.HuberLoss()])
+def test_outputs_in_units_are_compared_as_if_the_network_ended_in_them(compare: Callable[..., Tensor]) -> None:
+    outputs, targets = torch.randn(40, 1), 400 + 50 * torch.randn(40, 1)
+    wanted = compare(outputs * targets.std(correction=0) + targets.mean(), targets)
+    with changed(Fork(changed="outputs in the units of the targets")):
+        found = compare(outputs, targets)
+        later = compare(outputs, targets + 3)
+    torch.testing.assert_close(found, wanted)
+    # By the first targets' units.
+    moved = outputs * targets.std(correction=0) + targets.mean()
+    torch.testing.assert_close(later, compare(moved, targets + 3))
+
+
+def test_a_product_with_a_parameter_passes_a_relu() -> None:
+    class Raw(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.other = nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(4, 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (x @ self.weight) @ self.other
+
+    model, x = Raw(), torch.randn(9, 3)
+    with changed(Fork(changed="ReLU between", layers=("weight",))):
+        found = model(x)
+    torch.testing.assert_close(found, torch.relu(x @ model.weight) @ model.other)
 
 
 def test_afterwards_nothing_is_changed() -> None:

@@ -90,3 +90,33 @@ def test_the_layers_are_named() -> None:
     assert (pair.first.layer, pair.second.layer) == ("0.0", "1")
     assert pair.first.file is not None
     assert pair.first.file.endswith("test_maps.py")
+
+
+class Raw(nn.Module):
+    """Two products with parameters of its own, as many matrices of each as experts."""
+
+    def __init__(self, then: Callable[[Tensor], Tensor] = lambda x: x, experts: int = 0) -> None:
+        super().__init__()
+        stack = (experts,) * bool(experts)
+        self.then = then
+        self.w1, self.w2 = nn.Parameter(torch.randn(*stack, 8, 16)), nn.Parameter(torch.randn(*stack, 16, 4))
+        self.b1 = nn.Parameter(torch.zeros(*stack, *(1,) * bool(experts), 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.then(x @ self.w1 + self.b1) @ self.w2
+
+
+@pytest.mark.parametrize("experts", [0, 3])
+def test_products_with_parameters_are_layers(experts: int) -> None:
+    [pair] = heard(Net(Raw(experts=experts)), ROWS).linear_pairs
+    assert (pair.inputs, pair.between, pair.outputs) == (8, 16, 4)
+    assert (pair.first.layer, pair.second.layer) == ("0.w1", "0.w2")
+    assert heard(Net(Raw(F.relu, experts=experts)), ROWS).linear_pairs == ()
+
+
+def test_a_sum_of_two_products_is_no_pair() -> None:
+    class Sum(Raw):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x @ self.w1 + (x * x) @ self.w1) @ self.w2
+
+    assert heard(Sum(), ROWS).linear_pairs == ()

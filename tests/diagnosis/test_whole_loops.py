@@ -225,3 +225,316 @@ def test_early_in_a_long_training_a_lower_rate_must_halve_the_loss() -> None:
         return len(RULES["OPT002"](replace(plain, steps=steps, forks=forks)))
 
     assert [spoken(150), spoken(450), spoken(451), spoken(0)] == [1, 1, 0, 0]
+
+
+def two_networks(kind: str) -> Callable[[], None]:
+    """A network, and a second whose own loss no optimizer follows; or that is moved by hand, or given to one."""
+
+    def train() -> None:
+        torch.manual_seed(0)
+        x, y = torch.randn(60, 8), torch.randn(60, 1)
+        actor, critic = nn.Linear(8, 1), nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
+        first = torch.optim.Adam(actor.parameters())
+        second = torch.optim.Adam((critic if kind == "given" else actor).parameters())
+        for _ in range(12):
+            first.zero_grad()
+            F.mse_loss(actor(x), y).backward()
+            first.step()
+            second.zero_grad()
+            F.mse_loss(critic(x), y).backward()
+            if kind == "by hand":
+                with torch.no_grad():
+                    for each in critic.parameters():
+                        assert each.grad is not None
+                        each.sub_(0.01 * each.grad)
+                critic.zero_grad()
+            else:
+                second.step()
+
+    return train
+
+
+@pytest.mark.parametrize(("kind", "spoken"), [("nobody's", True), ("given", False), ("by hand", False)])
+def test_a_loss_that_no_optimizer_follows(kind: str, spoken: bool) -> None:
+    assert len(said("OPT006", two_networks(kind))) == spoken
+
+
+def late(*, frozen: bool) -> Callable[[], None]:
+    """A second network whose optimizer's turn comes rarely; or a frozen one, whose input is looked for."""
+
+    def train() -> None:
+        torch.manual_seed(0)
+        x, y = torch.randn(60, 8), torch.randn(60, 1)
+        model, other = nn.Linear(8, 1), nn.Linear(8, 1)
+        first, second = torch.optim.Adam(model.parameters()), torch.optim.Adam(other.parameters())
+        other.requires_grad_(not frozen)
+        for step in range(30):
+            first.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            first.step()
+            given = x.clone().requires_grad_(frozen)
+            other(given).square().mean().backward()
+            if step % 64 == 63 and not frozen:
+                second.step()
+
+    return train
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_an_optimizer_whose_turn_has_not_come_and_an_input_that_is_looked_for(frozen: bool) -> None:
+    assert said("OPT006", late(frozen=frozen)) == ()
+
+
+def with_a_constant(kind: str) -> Callable[[], None]:
+    """A number that is learnt beside the network."""
+
+    def train() -> None:
+        torch.manual_seed(0)
+        x, y = torch.randn(60, 8), torch.randn(60, 1)
+        model, scale = nn.Linear(8, 1), nn.Parameter(torch.tensor(0.5))
+        optimizer = torch.optim.Adam([*model.parameters(), *([scale] if kind == "given" else [])])
+        scale.requires_grad_(kind != "frozen")
+        for _ in range(12):
+            optimizer.zero_grad()
+            F.mse_loss(model(x) * scale.exp(), y).backward()
+            if kind in ("by hand", "at a bound"):
+                assert scale.grad is not None
+                step = 0.01 * scale.grad if kind == "by hand" else 0 * scale.grad
+                scale.data = (scale.data - step).clamp_max(0.5)
+                scale.grad.zero_()
+            optimizer.step()
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoken"), [("nobody's", True), ("given", False), ("frozen", False), ("by hand", False)]
+)
+def test_a_parameter_beside_the_network(kind: str, spoken: bool) -> None:
+    found = said("OPT006", with_a_constant(kind))
+    assert [("`scale`" in each.message) for each in found] == [True] * spoken
+
+
+def warming(*, by: str, accumulated: int = 1, warm: int = 20, epochs: int = 6) -> Callable[[], None]:
+    """A warm-up of steps and a cosine by a function, stepped by the epoch, by the step or by the batch."""
+
+    def train() -> None:
+        torch.manual_seed(0)
+        x, y = torch.randn(400, 4), torch.randn(400, 1)
+        model = nn.Linear(4, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+        def share(step: int) -> float:
+            return (step + 1) / warm if step < warm else max(0.02, 1 - (step - warm) / 100)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+        for _ in range(epochs):
+            for _ in range(20):
+                for _ in range(accumulated):
+                    rows = torch.randint(0, 400, (16,))
+                    F.mse_loss(model(x[rows]), y[rows]).backward()
+                    if by == "batch":
+                        schedule.step()
+                optimizer.step()
+                optimizer.zero_grad()
+                if by == "step":
+                    schedule.step()
+            if by == "epoch":
+                schedule.step()
+
+    return train
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"by": "step"}, []),
+        ({"by": "step", "accumulated": 3}, []),
+        ({"by": "epoch", "warm": 30}, ["in the whole training"]),
+        # A warm-up of some epochs is meant.
+        ({"by": "epoch", "warm": 4}, []),
+        ({"by": "batch", "accumulated": 3}, ["3 times for each optimizer step"]),
+    ],
+)
+def test_a_schedule_by_a_function_that_counts_something_else(options: dict[str, int], words: list[str]) -> None:
+    found = said("SCH005", warming(**options))  # type: ignore[arg-type]
+    assert len(found) == len(words)
+    assert all(word in each.message for word, each in zip(words, found, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+@pytest.mark.parametrize("kind", ["by the batch, for batches", "squares by the epoch", "of the rarer optimizer"])
+def test_a_schedule_that_counts_as_it_is_stepped(kind: str) -> None:
+    def train() -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(4, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        schedules = torch.optim.lr_scheduler
+        schedule: torch.optim.lr_scheduler.LRScheduler = schedules.LambdaLR(optimizer, lambda step: (1 - step / 6) ** 2)
+        if kind == "by the batch, for batches":
+            schedule = schedules.CosineAnnealingLR(optimizer, T_max=120)
+        elif kind == "of the rarer optimizer":
+            schedule = schedules.LambdaLR(optimizer, lambda step: 1 - step / 120)
+        for _ in range(6):
+            for batch in range(20):
+                F.mse_loss(model(torch.randn(16, 4)), torch.randn(16, 1)).backward()
+                if batch % 4 == 3:
+                    optimizer.step()
+                    optimizer.zero_grad()
+                if "epoch" not in kind:
+                    schedule.step()
+            if "epoch" in kind:
+                schedule.step()
+
+    assert said("SCH005", train) == ()
+
+
+def aligned(last: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+    """Letters in a sequence, by CTC."""
+
+    def train() -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(6, 5)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(10):
+            x, y = torch.randn(12, 4, 6), torch.randint(1, 5, (4, 3))
+            optimizer.zero_grad()
+            F.ctc_loss(last(model(x)), y, torch.full((4,), 12), torch.full((4,), 3)).backward()
+            optimizer.step()
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("last", "word"),
+    [
+        (lambda out: out.log_softmax(dim=2), ""),
+        (lambda out: out.softmax(dim=2), "pass a softmax"),
+        (lambda out: out, "add up to"),
+        (lambda out: out.log_softmax(dim=1), "along axis 1"),
+    ],
+)
+def test_ctc_wants_logarithms_of_probabilities(last: Callable[[Tensor], Tensor], word: str) -> None:
+    found = said("ACT006", aligned(last))
+    assert [word in each.message for each in found] == [True] * bool(word)
+
+
+def measured_in(scale: float, offset: float, *, loud: float = 1.0) -> Callable[[], None]:
+    def train() -> None:
+        torch.manual_seed(0)
+        x = torch.randn(600, 8)
+        y = offset + scale * (x[:, :1] + torch.sin(2 * x[:, 1:2]))
+        first = nn.Linear(8, 32)
+        with torch.no_grad():
+            first.weight.mul_(loud)
+        model = nn.Sequential(first, nn.ReLU(), nn.Linear(32, 1))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
+        for _ in range(150):
+            rows = torch.randint(0, 600, (32,))
+            optimizer.zero_grad()
+            F.mse_loss(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "spoken"), [(1.0, 0.0, False), (1.0, 2.5, False), (50.0, 400.0, True), (200.0, 0.0, True)]
+)
+def test_targets_far_from_where_outputs_begin(scale: float, offset: float, spoken: bool) -> None:
+    in_units = Fork(changed="outputs in the units of the targets")
+    plain = observed(measured_in(scale, offset), in_units)
+    assert (in_units in forks_wanted(plain, select=["INI004"])) == (spoken or offset > 2)
+    found = [each for each in RULES["INI004"](plain) if each.severity == "warning"]
+    assert len(found) == spoken
+    assert all("targets' units" in each.message for each in found)
+
+
+@pytest.mark.parametrize(("loud", "spoken"), [(1.0, False), (20.0, True)])
+def test_one_hidden_layer_of_large_weights(loud: float, spoken: bool) -> None:
+    redrawn = Fork(changed="redrawn weights")
+    plain = observed(measured_in(1.0, 0.0, loud=loud), redrawn)
+    found = [each for each in RULES["INI003"](plain) if each.severity == "warning"]
+    assert len(found) == spoken
+    assert all("times as large" in each.message for each in found)
+
+
+def decaying(make: Callable[..., torch.optim.Optimizer], decay: float) -> Callable[[], None]:
+    """A classifier under weight decay, and what it comes to on samples that it does not see."""
+
+    def train() -> None:
+        torch.manual_seed(0)
+        centres = torch.randn(8, 16)
+        y = torch.randint(0, 8, (1200,))
+        x = centres[y] + 0.5 * torch.randn(1200, 16)
+        model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 8))
+        optimizer = make(model.parameters(), lr=0.003, weight_decay=decay)
+        for step in range(150):
+            rows = torch.randint(0, 1000, (32,))
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+            if step % 30 == 29:
+                with torch.no_grad():
+                    val_x, val_y = x[1000:], y[1000:]
+                    F.cross_entropy(model(val_x), val_y)
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("make", "decay", "spoken"),
+    [
+        (torch.optim.Adam, 0.1, True),
+        (torch.optim.AdamW, 0.1, False),
+        (torch.optim.Adam, 1e-4, False),
+    ],
+)
+def test_a_decay_that_an_adaptive_optimizer_divides(
+    make: Callable[..., torch.optim.Optimizer], decay: float, spoken: bool
+) -> None:
+    without = Fork(changed="no weight decay or dropout")
+    assert len(said("REG004", decaying(make, decay), without)) == spoken
+
+
+def alike(*, divided: bool) -> Callable[[], None]:
+    """Whole numbers that are divided without a remainder, and a loss that is written by hand."""
+
+    def train() -> None:
+        torch.manual_seed(0)
+        x, y = torch.randint(0, 200, (120, 4)), torch.randn(120)
+        loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=30, shuffle=True)
+        model = nn.Linear(4, 2)
+        optimizer = torch.optim.Adam(model.parameters())
+        for _ in range(4):
+            for rows, wanted in loader:
+                mean, log_deviation = model((rows // 200 if divided else rows / 200).float()).unbind(1)
+                optimizer.zero_grad()
+                (log_deviation + 0.5 * ((wanted - mean) / log_deviation.exp()) ** 2).mean().backward()
+                optimizer.step()
+
+    return train
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_samples_that_are_all_the_same(divided: bool) -> None:
+    assert len(said("DEP003", alike(divided=divided))) == divided
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_layer_of_zeros_that_is_frozen_for_a_while_is_no_single_unit(frozen: bool) -> None:
+    def train() -> None:
+        torch.manual_seed(0)
+        x, y = torch.randn(60, 8), torch.randn(60, 4)
+        last = nn.Linear(16, 4)
+        nn.init.zeros_(last.weight)
+        model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), last)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for step in range(30):
+            last.weight.requires_grad_(not frozen or step > 15)
+            optimizer.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    assert said("INI001", train) == ()

@@ -1,5 +1,6 @@
 """Losses that are errors by how they are computed, whoever wrote them: lower is better, and none is the best."""
 
+import math
 from typing import Any
 
 from torch import Tensor
@@ -37,30 +38,32 @@ ERRORS = (
 def is_error(root: Any) -> bool:
     """Whether all terms of a loss are distances, hinges, likelihoods or loss functions of torch's, weighted or not.
 
-    What is weighted and a logarithm of a probability, as a policy's loss is, is none.
+    What is weighted and a logarithm of a probability, as a policy's loss is, is none: likelihoods count alike.
 
     Args:
         root: node of autograd's graph at which a backward pass begins.
     """
-    level, seen = [(root, False)], {root}
+    level: list[tuple[Any, float]] = [(root, 1.0)]
+    seen, likelihoods = {root}, set[float]()
     while level:
-        node, weighted = level.pop()
+        # By how much a term counts; NaN: each of its numbers by another.
+        node, weight = level.pop()
         if node is None or len(seen) > MOST:
             return False
         name = operation(node)
         below = [each for each, _ in node.next_functions]
         if name in ERRORS or _is_clamped(node) or _is_squared(node):
             continue
-        if name == "NegBackward" and _is_likelihood(below[0], weighted=weighted):
-            continue
-        if name == "SubBackward" and not weighted and _is_normalizer(below[0]):
-            # The logarithm of a sum over all answers, less that of the right one.
+        likely = name == "NegBackward" and _is_likelihood(below[0])
+        # Or the logarithm of a sum over all answers, less that of the right one.
+        if likely or (name == "SubBackward" and _is_normalizer(below[0])):
+            likelihoods.add(weight)
             continue
         if name in ("MulBackward", "DivBackward"):
             factor = _factor(node)
             if factor is None:
                 return False
-            weighted = weighted or factor > 1
+            weight *= factor if name == "MulBackward" else 1 / factor if factor else math.nan
             below = [each for each in below if each is not None]
         elif name not in SHAPED and name not in JOINED:
             return False
@@ -68,20 +71,22 @@ def is_error(root: Any) -> bool:
             # A constant that is added changes nothing of what is better.
             if each is not None and each not in seen:
                 seen.add(each)
-                level.append((each, weighted))
-    return True
+                level.append((each, weight))
+    return not any(math.isnan(each) for each in likelihoods) and len({f"{each:.3g}" for each in likelihoods}) <= 1
 
 
-def _factor(node: Any) -> int | None:
-    """How many different numbers, none below 0, another operand was multiplied or divided by; None: it was not."""
+def _factor(node: Any) -> float | None:
+    """What another operand was multiplied or divided by; NaN: several numbers. None: it was not, or one is below 0."""
     if [each is not None for each, _ in node.next_functions].count(True) != 1:
         return None
     other = getattr(node, "_saved_other", None) if node.next_functions[0][0] is not None else _saved_self(node)
     if other is None:
         return None
-    if not isinstance(other, Tensor):
-        return 1 if other >= 0 else None
-    return (2 if other.numel() > 1 else 1) if bool((other >= 0).all()) else None
+    if isinstance(other, Tensor):
+        if not other.numel() or not bool((other >= 0).all()):
+            return None
+        return float(other) if other.numel() == 1 else math.nan
+    return float(other) if other >= 0 else None
 
 
 def _saved_self(node: Any) -> Any:
@@ -100,14 +105,16 @@ def _is_clamped(node: Any) -> bool:
     return least is not None and not isinstance(least, Tensor) and least >= 0
 
 
-def _is_likelihood(node: Any, *, weighted: bool) -> bool:
+def _is_likelihood(node: Any) -> bool:
     """Whether a node is the mean logarithm of the probability of what was, of each sample alike."""
     for _ in range(MOST):
         name = operation(node)
         if name in ("LogSoftmaxBackward", "LogSigmoidBackward"):
-            return not weighted
+            return True
         if name in ("MulBackward", "DivBackward"):
-            if not _is_number(node) and not _are_shares(node):
+            # Divided by how many there are; multiplied by what adds up to one.
+            factor = _factor(node) if name == "DivBackward" else None
+            if not (_are_shares(node) if factor is None else math.isfinite(factor)):
                 return False
         elif name not in SHAPED:
             return False
@@ -121,10 +128,6 @@ def _is_normalizer(node: Any) -> bool:
     while operation(node) in (*SHAPED, "WhereBackward"):
         node = next((each for each, _ in node.next_functions if each is not None), None)
     return operation(node) == "LogsumexpBackward"
-
-
-def _is_number(node: Any) -> bool:
-    return _factor(node) == 1
 
 
 def _are_shares(node: Any) -> bool:

@@ -2,9 +2,10 @@
 
 import functools
 import sys
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -91,6 +92,8 @@ EARS: tuple[type[Ear], ...] = (
     Curves,
 )
 """In the order in which they are told."""
+OF_HOOKS = r"Using `torch\.compile\(module\)` when there are global hooks"
+"""What torch says of hooks on all modules, where a network is compiled: they are ours."""
 
 
 class Listener:
@@ -133,6 +136,10 @@ class Listener:
             except Exception as error:  # what the others heard is told all the same
                 self._trouble(ear.seen, error)
         return Steps(taken=self.scene.taken, **fields)
+
+    def end(self) -> None:
+        """The script does not go on: what it holds may be run."""
+        self.ear(Schedules).end()
 
     def ear(self, kind: type[Ear]) -> Any:
         """The one of a kind."""
@@ -195,6 +202,7 @@ class Listener:
         handle = register_optimizer_step_post_hook(self._after_step)
         self._foreign.look()
         with ExitStack() as stack:
+            stack.enter_context(_unwarned(OF_HOOKS))
             self._enter_tellings(stack, throughout=True)
             self._turn(self.wanted(0))
             try:
@@ -241,6 +249,8 @@ class Listener:
 
         @functools.wraps(backward)
         def telling(tensors: Any, *args: Any, **options: Any) -> Any:
+            if torch.compiler.is_compiling():
+                return backward(tensors, *args, **options)
             roots = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
             self._tell(self._backward, roots)
             try:
@@ -262,6 +272,8 @@ class Listener:
 
         @functools.wraps(clear)
         def unheard(*args: Any, **options: Any) -> Any:
+            if torch.compiler.is_compiling():
+                return clear(*args, **options)
             popped = self._pop_mode()
             try:
                 return clear(*args, **options)
@@ -276,7 +288,8 @@ class Listener:
             Optimizer.zero_grad = clear  # type: ignore[method-assign]
 
     def _before_module(self, module: nn.Module, inputs: Any) -> None:
-        if self._deaf:
+        # What is compiled is to be the network alone: its tracer would follow us in.
+        if torch.compiler.is_compiling() or self._deaf:
             return
         scene = self.scene
         if not scene.inside:
@@ -290,7 +303,7 @@ class Listener:
         self._tell(self._entered, module, inputs)
 
     def _after_module(self, module: nn.Module, inputs: Any, *rest: Any) -> None:
-        if self._deaf:
+        if torch.compiler.is_compiling() or self._deaf:
             return
         # Where the module raised, torch gives no keywords.
         options, outputs = rest if len(rest) > 1 else ({}, rest[0])
@@ -396,6 +409,18 @@ def _why(error: Exception) -> str:
 
 
 @contextmanager
+def _unwarned(message: str) -> Iterator[None]:
+    """A warning that is of our own making, and no word to the user, is not given; all others are."""
+    warnings.filterwarnings("ignore", message=message)
+    mine = warnings.filters[0]
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            warnings.filters.remove(mine)  # type: ignore[attr-defined]
+
+
+@contextmanager
 def _on_stack(mode: TorchFunctionMode) -> Iterator[None]:
     """A mode in force, whichever others are entered and left meanwhile: torch takes the topmost away, not this one."""
     torch.overrides._push_mode(mode)
@@ -422,6 +447,8 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if torch.compiler.is_compiling():
+            return func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         try:
             found = func(*args, **(kwargs or {}))

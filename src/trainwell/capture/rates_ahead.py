@@ -12,24 +12,35 @@ MOST = 20_000
 
 
 def driving_nothing(schedule: Any) -> Any:
-    """A copy of a schedule as it is now, whose optimizer has its rates and no weights; None: it cannot be copied.
+    """A copy of a schedule as it is now, whose optimizer has its rates and no weights; None: it is not torch's own.
 
     Args:
-        schedule: one of torch's.
+        schedule: what was made.
     """
+    if any(not type(each).__module__.startswith("torch.optim") for each in _parts(schedule)):
+        # One of the user's may hold whatever there is, and do anything as it is stepped.
+        return None
     optimizer = SGD([torch.zeros(1)], lr=1.0)
     [weight] = optimizer.param_groups[0]["params"]
-    optimizer.param_groups = [{**group, "params": [weight]} for group in schedule.optimizer.param_groups]
+    optimizer.param_groups = [
+        {
+            **{key: each.clone() if isinstance(each, torch.Tensor) else each for key, each in group.items()},
+            "params": [weight],
+        }
+        for group in schedule.optimizer.param_groups
+    ]
     # Its functions are the script's own, and may be methods of whatever it holds.
     kept = {id(each): each for part in _parts(schedule) for each in getattr(part, "lr_lambdas", ())}
     try:
         return copy.deepcopy(schedule, {id(schedule.optimizer): optimizer, **kept})
-    except Exception:  # a schedule of the user's own may hold what cannot be copied
+    except Exception:  # what a function of the script's holds may not be copied
         return None
 
 
 def rates_ahead(template: Any, steps: int) -> tuple[float, ...]:
     """Its rates before each of so many steps and after the last; empty where it cannot be stepped by itself.
+
+    The functions of a LambdaLR are called, and they are the script's own: only once it does not go on.
 
     Args:
         template: a schedule that drives nothing; it is left as it is.
@@ -37,7 +48,6 @@ def rates_ahead(template: Any, steps: int) -> tuple[float, ...]:
     """
     if template is None or not 0 < steps <= MOST:
         return ()
-    optimizer = template.optimizer
     kept = {id(each): each for part in _parts(template) for each in getattr(part, "lr_lambdas", ())}
     found = []
     try:

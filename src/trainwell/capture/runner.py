@@ -232,7 +232,11 @@ def _child(order: Order) -> None:
             state, status, error = "stopped", 0, ""
         found = Heard(state=state, status=status, error=error, stage=wanted)
         if listener is not None:
-            found = replace(found, steps=before or listener.heard(), trouble="; ".join(listener.troubles))
+            listener.end()
+            steps = listener.heard()
+            # Of one that was waited for another, the schedules are asked now that their functions may be called.
+            steps = steps if before is None else replace(before, schedules=steps.schedules)
+            found = replace(found, steps=steps, trouble="; ".join(listener.troubles))
         write_atomically(Path(order.left), to_json(found).encode())
         if listener is not None and order.fork is None and threading.current_thread() is threading.main_thread():
             # Last, and only then: what is the user's runs once more, and may never come back. And not beside itself.

@@ -28,7 +28,7 @@ def watch(
 ) -> None:
     """Run a training script to its end, unchanged, and say on standard error what is wrong as soon as it shows.
 
-    The exit status is the script's own. Every step is looked at in the beginning, and two of a hundred after it.
+    The exit status is the script's own. Every step is looked at in the beginning, and two of two hundred after it.
     Started by torchrun, each process watches itself and the first one speaks.
     """
     from rich.console import Console

@@ -30,6 +30,7 @@ def heard(train: Callable[[], None]) -> Observation:
     listener = Listener(lambda _: None)
     with listener.listening():
         train()
+        listener.end()
         after = listener.afterwards()
     return Observation(
         steps=listener.heard(),

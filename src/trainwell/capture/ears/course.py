@@ -1,6 +1,7 @@
 """How far each step moves each layer, and along which gradient."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,10 @@ from trainwell.core.records.seen.networks import LayerCourse
 
 MOST_STEPS = 200
 """That are kept of each layer: a picture has room for no more."""
+
+
+TOGETHER = 4_000_000
+"""Numbers that are copied at once, at least: 16 MB."""
 
 
 class Course(Ear):
@@ -44,7 +49,7 @@ class Course(Ear):
     def stepped(self, optimizer: Optimizer) -> None:
         mine = [(key, weight.detach()) for key, weight in self._of(optimizer) if key in self.before]
         before = [self.before.pop(key) for key, _ in mine]
-        moved = _lengths([after - each for (_, after), each in zip(mine, before, strict=True)])
+        moved = _lengths([weight for _, weight in mine], before)
         for (key, _), move, size in zip(mine, moved, _lengths(before), strict=True):
             self._put(self.updates, key, move / size if size > 0 else math.nan)
 
@@ -75,8 +80,13 @@ class Course(Ear):
         mine.append(value)
 
 
-def _lengths(values: list[Tensor]) -> list[float]:
-    """Of each, all in one call: of some hundred layers, the calls cost more than the sums."""
-    if not values:
-        return []
-    return [float(each) for each in torch._foreach_norm([each.detach().float() for each in values])]
+def _lengths(values: Sequence[Tensor], before: Sequence[Tensor] | None = None) -> list[float]:
+    """Of each, or of what it differs by, some in one call: of hundreds of layers, the calls cost more than the sums."""
+    found: list[float] = []
+    some: list[Tensor] = []
+    for place, value in enumerate(values):
+        some.append((value if before is None else value - before[place]).detach().float())
+        if place + 1 == len(values) or sum(each.numel() for each in some) > TOGETHER:
+            found += [float(each) for each in torch._foreach_norm(some)]
+            some = []
+    return found

@@ -52,7 +52,11 @@ class Schedules(Ear):
         self.iterators: dict[int, _Loader] = {}
         self.current: _Loader | None = None
         self.turns = 0
-        self.closed = False
+        self.closed = self.over = False
+
+    def end(self) -> None:
+        """The script does not go on: its functions may be called."""
+        self.over = True
 
     def tellings(self) -> Iterable[Telling]:
         if self.closed:
@@ -117,20 +121,26 @@ class Schedules(Ear):
 
     def _reached(self, schedule: "_Schedule") -> float:
         """Share of its highest rate that it comes to as often as it is stepped; NaN: it cannot be told."""
-        if not schedule.turns or not schedule.stepped:
+        if not self.over or not schedule.turns or not schedule.stepped:
             return math.nan
         whole = rates_ahead(schedule.template, schedule.turns * self._taken(schedule) // schedule.stepped)
         highest = max(whole, default=0.0)
-        # One that comes there a little later is meant to.
-        if not highest > 0 or whole.index(highest) < FAR * schedule.turns:
+        # One that comes there a little later is meant to, and so is one that has begun to fall.
+        mine = whole[: schedule.turns + 1]
+        if (
+            not highest > 0
+            or whole.index(highest) < FAR * schedule.turns
+            or max(mine) > mine[-1]
+            or mine[0] >= mine[-1]
+        ):
             return math.nan
-        return max(whole[: schedule.turns + 1]) / highest
+        return mine[-1] / highest
 
     def _over(self, schedule: "_Schedule") -> float:
         """Share of its highest rate that is left after as many steps as the optimizer is to take; NaN likewise."""
-        if not self.turns or schedule.stepped <= self._taken(schedule):
+        if not self.over or not schedule.turns or schedule.stepped <= self._taken(schedule):
             return math.nan
-        whole = rates_ahead(schedule.template, self.turns)
+        whole = rates_ahead(schedule.template, schedule.turns * self._taken(schedule) // schedule.stepped)
         return whole[-1] / max(whole) if whole and max(whole) > 0 else math.nan
 
     def _taken(self, schedule: "_Schedule") -> int:
@@ -247,7 +257,7 @@ class _Loader:
         a_pass = self.steps_a_pass()
         if self._rounds or self.trainer is None or not a_pass:
             return self._rounds
-        most = [self.trainer.max_epochs, math.ceil(self.trainer.max_steps / a_pass)]
+        most = [self.trainer.max_epochs, math.ceil((self.trainer.max_steps or 0) / a_pass)]
         return min((each for each in most if each is not None and each > 0), default=0)
 
     def steps_a_pass(self) -> int:

@@ -11,8 +11,8 @@ of chance; the start passes between the two. Outputs of variance s² explain abo
 entropy, and s² of the excess of a squared error. The excess is compared with the expectation itself and with the
 standard error of the measurement. Of a script, a twentieth less loss after the same steps with weights drawn anew, or
 with tables of embeddings that deviate by 0.02. Where a loss is written by hand and its expectation is not known, these
-are tried if the tables or the output layer begin large, and told if the loss then starts at half, and ends a tenth
-lower. Where numbers are predicted that lie far from 0 or apart, outputs in their units must halve it.
+are tried if the tables or the output layer begin large, and told if the loss then starts at two thirds, and ends a
+tenth lower. Where numbers are predicted that lie far from 0 or apart, outputs in their units must halve it.
 
 Remedy: initialize the output layer with standard deviation 1/sqrt(fan_in) or smaller. Safe: it changes nothing but
 the start, and a smaller output layer only brings the start nearer to the expectation.
@@ -26,7 +26,7 @@ import math
 from trainwell.core.records.finding import Finding, Remedy
 from trainwell.core.records.forks import Fork
 from trainwell.core.records.observation import Observation
-from trainwell.diagnosis.forked import SHORTEST, confirmation, end, helped, is_alike
+from trainwell.diagnosis.forked import SHORTEST, are_opposed, confirmation, end, helped, is_alike
 from trainwell.diagnosis.rule import Rule
 from trainwell.diagnosis.wording import number
 
@@ -47,8 +47,8 @@ GAIN = 0.05
 of that a few hundred steps make good is what is asked."""
 
 LOUD, FALLS, HIGHER = 0.5, 2.0, 1.5
-"""Deviation of embeddings from which on smaller ones are tried where a loss is written by hand; and times that it must
-start above where it comes to, and above where it starts with those."""
+"""Deviation of embeddings from which on smaller ones are tried where a loss is written by hand; times that it must
+start above where it comes to; and times that it must start above where it starts with smaller weights."""
 LOUDER = 3.0
 """Times that the output layer's weights make what they are given as large, from which on others are tried there. What
 keeps the size is 1, and Kaiming's for ReLU 1.4."""
@@ -124,8 +124,11 @@ def tries(observation: Observation) -> tuple[Fork, ...]:
 
 def _are_far(observation: Observation) -> bool:
     """Whether numbers are to be predicted that lie far from 0, or apart, for outputs that begin within 1 of 0."""
-    seen = observation.initial_loss
-    if seen is None or not _is_regression(observation) or not seen.best_constant > 0:
+    seen, steps = observation.initial_loss, observation.steps
+    if seen is None or steps is None or not _is_regression(observation) or not seen.best_constant > 0:
+        return False
+    if are_opposed(steps):
+        # Targets that a network makes are in its own units.
         return False
     return seen.zero_output > FAR * seen.best_constant or seen.best_constant > WIDE
 
@@ -179,9 +182,11 @@ def _with_smaller(observation: Observation) -> tuple[Finding, ...]:
     if steps is None or forks is None:
         return ()
     wanted = _smaller(observation)
-    made = next((each for each in forks.changed if any(is_alike(each, other) for other in wanted)), None)
-    if made is None or not helped(forks, made) or not made.values[0] < steps.values[0] / HIGHER:
+    tried = [each for each in forks.changed if any(is_alike(each, other) for other in wanted)]
+    lower = [each for each in tried if helped(forks, each) and each.values[0] < steps.values[0] / HIGHER]
+    if not lower:
         return ()
+    made = lower[0]
     tables = is_alike(made, SMALLER)
     means = "with embeddings of deviation 0.02" if tables else "with weights drawn anew"
     cause = "The embeddings deviate by 1, as torch draws them, and their products by the root of their width."

@@ -7,8 +7,9 @@ Why it hurts: the layer stays as it was drawn. What comes after it learns to mak
 far enough to look like a network that is merely not very good.
 
 Evidence: the layers in the order of their calls, which of them an optimizer has, and at which of them gradients
-arrive. A layer that lies before all that learn is an info: someone may want its features as they are. So is nothing
-said of a network of which no optimizer has anything: it measures, as in a perceptual loss.
+arrive. A layer that lies before all that learn is an info: someone may want its features as they are. And
+nothing is said of a network of which no optimizer has anything where what it is given learns: it measures, as in a
+perceptual loss.
 
 Remedy: keep layers in an `nn.ModuleList` or `nn.ModuleDict`, never in a plain list or dict, and tensors in
 `nn.Parameter`; make the optimizer after the last layer, from all of `model.parameters()`. Safe.
@@ -80,8 +81,8 @@ def _nowhere(seen: AimlessSeen) -> Finding:
     return RULE.finding(
         "error",
         f"{counted(seen.passes, 'backward pass', plural='backward passes')} here reached "
-        f"{counted(seen.tensors, 'tensor')} of {seen.weights:,} numbers, and no optimizer has any of them: they stay "
-        "as they were.",
+        f"{counted(seen.tensors, 'tensor')} of {seen.weights:,} numbers, and no optimizer has any of them."
+        " They are what they were.",
         evidence={"passes": seen.passes, "tensors": seen.tensors, "weights": seen.weights},
         cause="The optimizer that is meant to follow this loss was made from another network's parameters.",
         remedies=(Remedy(text="Make an optimizer from the parameters of the network that this loss is of."),),

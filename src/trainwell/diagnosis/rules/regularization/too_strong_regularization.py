@@ -95,7 +95,7 @@ def _said_of_tests(
     observation: Observation, without: Fork, decay: DecaySeen | None, dropout: DropoutSeen | None
 ) -> tuple[Finding, ...]:
     """Something was learnt; evaluations, in which nothing is left out, say how much less than without."""
-    before, after = _tested(observation), _of_tests(without.tested, without.tested_by_class)
+    before, after = _tested(observation), _tested(observation, without)
     if not after < before - WORSE * abs(before):
         return ()
     said, named, remedies = _suspected(decay, dropout)
@@ -130,18 +130,19 @@ def _suspected(
     return " and ".join(said), named, tuple(remedies)
 
 
-def _tested(observation: Observation) -> float:
-    """Loss of the script's own last evaluations; NaN: there were none."""
+def _tested(observation: Observation, without: Fork | None = None) -> float:
+    """Loss of the script's own last evaluations, as it is or of the other training; NaN: there were none.
+
+    Where none is said to be of held-out data, what is evaluated of each class stands for it.
+    """
     steps = observation.steps
     if steps is None:
         return math.nan
-    return _of_tests(steps.tested, steps.classes.tested_losses if steps.classes else ())
-
-
-def _of_tests(last: float, by_class: Sequence[float]) -> float:
-    """Where no evaluation is said to be of held-out data, what is evaluated of each class stands for it."""
-    known = [each for each in by_class if math.isfinite(each)]
-    return last if math.isfinite(last) or not known else statistics.fmean(known)
+    if math.isfinite(steps.tested):
+        return steps.tested if without is None else without.tested
+    by_class: Sequence[float] = steps.classes.tested_losses if steps.classes else ()
+    known = [each for each in (by_class if without is None else without.tested_by_class) if math.isfinite(each)]
+    return statistics.fmean(known) if known else math.nan
 
 
 def _learnt_nothing(observation: Observation) -> bool:
