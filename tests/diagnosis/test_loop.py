@@ -575,7 +575,7 @@ def test_of_sampled_steps_the_same_is_said() -> None:
         model = network()
         optimizer = SGD(model.parameters(), lr=0.1)
         losses = []
-        for number in range(204):
+        for number in range(404):
             losses.append(step(model, optimizer, *batches(1)[0]))
             if number == 60:
                 model.eval()
