@@ -1,7 +1,7 @@
 """What watching a training costs: five networks, watched and unwatched runs in turn.
 
 Writes results/watch.jsonl, a line a network: the median ratio of the time of a watched run to that of the unwatched one
-before it, by the clock and by the processor's time, the time of a step, and the memory that watching added.
+beside it, by the clock and by the processor's time, the time of a step, and the memory that watching added.
 
     python benchmarks/watch.py
 """
@@ -122,7 +122,12 @@ def resident() -> float:
 def measure(name: str) -> dict[str, Any]:
     """Pairs of runs, after one that warms up."""
     run(name, watched=True)
-    pairs = [(run(name, watched=False), run(name, watched=True)) for _ in range(PAIRS)]
+    pairs = []
+    for number in range(PAIRS):
+        # Each comes first in turn: memory that was used before makes the later run slower, or faster.
+        first = run(name, watched=number % 2 == 1)
+        second = run(name, watched=number % 2 == 0)
+        pairs.append((first, second) if number % 2 == 0 else (second, first))
     found: dict[str, Any] = {"n": PAIRS, "steps": STEPS, "threads": torch.get_num_threads()}
     for key in ("seconds", "processor"):
         ratios = [other[key] / one[key] for one, other in pairs]
