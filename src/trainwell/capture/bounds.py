@@ -9,6 +9,8 @@ from trainwell.capture.losses import FUNCTIONS, PICKS, UNSIGNED, VIEWS, operatio
 
 MOST = 400
 """Nodes of a loss that are looked at, at most: what lies below its terms is not its own."""
+ROUNDING = 1e-3
+"""By which shares may miss a sum of 1: half precision's rounding."""
 SHAPED = (
     *VIEWS,
     *PICKS,
@@ -79,7 +81,7 @@ def _factor(node: Any) -> float | None:
     """What another operand was multiplied or divided by; NaN: several numbers. None: it was not, or one is below 0."""
     if [each is not None for each, _ in node.next_functions].count(True) != 1:
         return None
-    other = getattr(node, "_saved_other", None) if node.next_functions[0][0] is not None else _saved_self(node)
+    other = _other(node)
     if other is None:
         return None
     if isinstance(other, Tensor):
@@ -89,8 +91,9 @@ def _factor(node: Any) -> float | None:
     return float(other) if other >= 0 else None
 
 
-def _saved_self(node: Any) -> Any:
-    return getattr(node, "_saved_self", None)
+def _other(node: Any) -> Any:
+    """The operand that is no part of the graph; None where it was not kept."""
+    return getattr(node, "_saved_other" if node.next_functions[0][0] is not None else "_saved_self", None)
 
 
 def _is_squared(node: Any) -> bool:
@@ -135,8 +138,8 @@ def _are_shares(node: Any) -> bool:
     made: Any = next((each for each, _ in node.next_functions if each is not None), None)
     if operation(node) != "MulBackward" or operation(made) != "LogSoftmaxBackward" or _factor(node) is None:
         return False
-    other = node._saved_other if node.next_functions[0][0] is not None else node._saved_self
+    other = _other(node)
     axis = made._saved_dim - UNSIGNED if made._saved_dim >= UNSIGNED // 2 else made._saved_dim
     if not isinstance(other, Tensor) or other.shape != made._saved_result.shape:
         return False
-    return bool(((other.sum(dim=axis) - 1).abs() < 1e-3).all())
+    return bool(((other.sum(dim=axis) - 1).abs() < ROUNDING).all())

@@ -281,11 +281,11 @@ class Listener:
                 if popped:
                     torch.overrides._push_mode(self._mode)
 
-        Optimizer.zero_grad = unheard  # type: ignore[method-assign]
+        Optimizer.zero_grad = unheard  # type: ignore[method-assign]  # torch has no hook for it
         try:
             yield
         finally:
-            Optimizer.zero_grad = clear  # type: ignore[method-assign]
+            Optimizer.zero_grad = clear  # type: ignore[method-assign]  # likewise
 
     def _before_module(self, module: nn.Module, inputs: Any) -> None:
         # What is compiled is to be the network alone: its tracer would follow us in.
@@ -417,7 +417,7 @@ def _unwarned(message: str) -> Iterator[None]:
         yield
     finally:
         with suppress(ValueError):
-            warnings.filters.remove(mine)  # type: ignore[attr-defined]
+            warnings.filters.remove(mine)  # type: ignore[attr-defined]  # it is a list, typed as less
 
 
 @contextmanager

@@ -29,10 +29,8 @@ def driving_nothing(schedule: Any) -> Any:
         }
         for group in schedule.optimizer.param_groups
     ]
-    # Its functions are the script's own, and may be methods of whatever it holds.
-    kept = {id(each): each for part in _parts(schedule) for each in getattr(part, "lr_lambdas", ())}
     try:
-        return copy.deepcopy(schedule, {id(schedule.optimizer): optimizer, **kept})
+        return copy.deepcopy(schedule, {id(schedule.optimizer): optimizer, **_kept(schedule)})
     except Exception:  # what a function of the script's holds may not be copied
         return None
 
@@ -48,10 +46,9 @@ def rates_ahead(template: Any, steps: int) -> tuple[float, ...]:
     """
     if template is None or not 0 < steps <= MOST:
         return ()
-    kept = {id(each): each for part in _parts(template) for each in getattr(part, "lr_lambdas", ())}
     found = []
     try:
-        schedule = copy.deepcopy(template, dict(kept))
+        schedule = copy.deepcopy(template, _kept(template))
         optimizer = schedule.optimizer
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -61,6 +58,11 @@ def rates_ahead(template: Any, steps: int) -> tuple[float, ...]:
     except Exception:  # as one that is to be told how the validation went
         return ()
     return (*found, float(optimizer.param_groups[0]["lr"]))
+
+
+def _kept(schedule: Any) -> dict[int, Any]:
+    """Its functions, which are not copied: they are the script's own, and may be methods of whatever it holds."""
+    return {id(each): each for part in _parts(schedule) for each in getattr(part, "lr_lambdas", ())}
 
 
 def _parts(schedule: Any) -> list[Any]:

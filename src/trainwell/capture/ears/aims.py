@@ -18,8 +18,6 @@ from trainwell.core.records.seen.updates import AimlessSeen, StraySeen
 
 PASSES = 2
 """Of each line, whose weights are noted: further ones reach the same."""
-
-
 NUMBERS = 64
 """Of each weight, at equal distances, that are kept."""
 
